@@ -1,0 +1,175 @@
+"""What a method is, and what methods share: the adaptor that standardises, and the door they enter.
+
+A method is any class, built without arguments, with `fit(df, graph, *, seed=0)`. What `fit` returns
+needs `noise(df)` and `generate(u, do=None)`; `complete` adds the other verbs.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from bench.scm.table import AdditiveSCM, Do, TableSCM
+from bench.task import Dataset
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+Predict = Callable[[np.ndarray, Sequence[int]], np.ndarray]
+Learn = Callable[[np.ndarray, list[np.ndarray], int], Predict]
+Regress = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
+
+
+class Method(Protocol):
+    """A way to learn an SCM. Optional attributes: `version`, `noise_space`, `skip(dataset)`."""
+
+    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> Any:
+        """Learns from context rows and their graph; answers `noise(df)`, `generate(u, do)`."""
+
+
+def fit_additive(
+    df: "pd.DataFrame", graph: "nx.DiGraph", learn: Learn, seed: int = 0
+) -> AdditiveSCM:
+    """Fits x = F(x) + u on standardised columns.
+
+    Columns are put in the order of their names, centred and divided by their standard deviation, so
+    that neither order nor unit nor origin can change an answer. A column that is constant in the
+    context is predicted by its constant and is nobody's parent.
+
+    Args:
+        df, graph: context rows, and the graph over their columns.
+        learn: (z [N, D], parents of each node, seed) -> predict, where predict (z [M, D], nodes) ->
+            F of those nodes [M, len(nodes)]. It is asked for nodes with parents only. If predict
+            has `noise_scale` [D] (standardised units), `sample` scales its residuals to it.
+        seed: of the method's own randomness.
+
+    Raises:
+        ValueError: see `Dataset.of`.
+    """
+    data = Dataset.of(df, graph)
+    mechanisms = StandardisedMechanisms(data, learn, seed)
+    return AdditiveSCM(data.names, data.adjacency, mechanisms, data.rows, mechanisms.noise_scale)
+
+
+def fit_per_node(
+    df: "pd.DataFrame", graph: "nx.DiGraph", regress: Regress, seed: int = 0
+) -> AdditiveSCM:
+    """`fit_additive` with one regression a node: regress(parents [N, P], child [N]) -> predict."""
+
+    def learn(z: np.ndarray, parents: list[np.ndarray], _: int) -> PerNode:
+        return PerNode(
+            parents, [regress(z[:, p], z[:, j]) if len(p) else None for j, p in enumerate(parents)]
+        )
+
+    return fit_additive(df, graph, learn, seed)
+
+
+class PerNode:
+    """Predictions of one regression a node."""
+
+    def __init__(self, parents: list[np.ndarray], predictors: list) -> None:
+        self.parents, self.predictors = parents, predictors
+
+    def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """F of `nodes` at z [N, D]."""
+        return np.column_stack([self.predictors[j](z[:, self.parents[j]]) for j in nodes])
+
+
+class StandardisedMechanisms:
+    """Mechanisms in the data's units from ones learnt on standardised columns in name order."""
+
+    def __init__(self, data: Dataset, learn: Learn, seed: int) -> None:
+        self.order = np.array(sorted(range(len(data.names)), key=lambda j: str(data.names[j])))
+        self.place = np.argsort(self.order)
+        rows = data.rows[:, self.order]
+        self.mean, self.scale = rows.mean(0), spread(rows)
+        self.inverse = np.divide(1, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
+        adjacency = data.adjacency[np.ix_(self.order, self.order)]
+        adjacency = adjacency & (self.scale > 0) & (self.scale > 0)[:, None]
+        parents = [np.flatnonzero(column) for column in adjacency.T]
+        self.has_parents = np.array([len(p) > 0 for p in parents])
+        self.predict = (
+            learn(self._standardise(data.rows), parents, seed) if any(self.has_parents) else None
+        )
+        scale = getattr(self.predict, "noise_scale", None)
+        self.noise_scale = None if scale is None else (self.scale * scale)[self.place]
+
+    def _standardise(self, x: np.ndarray) -> np.ndarray:
+        return (x[:, self.order] - self.mean) * self.inverse
+
+    def __call__(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """F of `nodes` (in the data's order) at rows x [N, D], in the data's units."""
+        asked = self.place[list(nodes)]
+        answer = np.zeros((len(x), len(asked)))
+        learnt = self.has_parents[asked]
+        if learnt.any():
+            answer[:, learnt] = self.predict(self._standardise(x), asked[learnt].tolist())
+        return self.mean[asked] + self.scale[asked] * answer
+
+
+def spread(rows: np.ndarray) -> np.ndarray:
+    """Standard deviation of each column (ddof = 1), exactly 0 where a column is constant, [D]."""
+    if len(rows) < 2:
+        return np.zeros(rows.shape[1])
+    return np.where(rows.min(0) == rows.max(0), 0.0, rows.std(0, ddof=1))
+
+
+def complete(fitted: Any, data: Dataset, noise_space: str = "additive") -> TableSCM:
+    """The five verbs of whatever a method's `fit` returned."""
+    return fitted if isinstance(fitted, TableSCM) else Completed(fitted, data, noise_space)
+
+
+class Completed(TableSCM):
+    """`noise` and `generate` of a stranger's model, with the other verbs made from them."""
+
+    def __init__(self, fitted: Any, data: Dataset, noise_space: str) -> None:
+        super().__init__(data.names)
+        self.fitted, self.data, self.noise_space = fitted, data, noise_space
+        for ability in ("noise_smoothed", "predict_mechanism"):
+            if hasattr(fitted, ability):
+                setattr(self, ability, getattr(fitted, ability))
+
+    def mechanism(self, df: "pd.DataFrame") -> "pd.DataFrame":
+        """See `TableSCM`; for additive noise only."""
+        if self.noise_space != "additive":
+            raise ValueError("a model without additive noise has no F")
+        return df[list(self.names)] - self.noise(df)
+
+    def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
+        """See `TableSCM`."""
+        return self.fitted.noise(df)
+
+    def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
+        """See `TableSCM`."""
+        self._clamps(do)
+        return self.fitted.generate(u, do=do)
+
+    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
+        """See `TableSCM`."""
+        if hasattr(self.fitted, "counterfactual"):
+            return self.fitted.counterfactual(df, do)
+        return super().counterfactual(df, do)
+
+    def sample(
+        self, n: int, do: Do | None = None, seed: int = 0, noise: str = "empirical"
+    ) -> "pd.DataFrame":
+        """See `TableSCM`."""
+        if hasattr(self.fitted, "sample"):
+            return self.fitted.sample(n, do=do, seed=seed, noise=noise)
+        return super().sample(n, do, seed, noise)
+
+    def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        residuals = np.asarray(self.noise(self.data.frame()), dtype=np.float64)
+        if self.noise_space == "additive":
+            residuals = residuals - residuals.mean(0)
+        if kind == "gaussian":
+            deviation = residuals.std(0, ddof=1)
+            return residuals.mean(0) + deviation * rng.standard_normal((n, len(self.names)))
+        rows = rng.integers(len(residuals), size=(n, len(self.names)))
+        return np.take_along_axis(residuals, rows, 0)
+
+    def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
+        do = {name: v for name, v in zip(self.names, clamps, strict=True) if not np.isnan(v)}
+        return np.asarray(self.generate(self._answer(u, None), do))

@@ -1,0 +1,158 @@
+"""Errors of an estimate: pure functions of (problem, estimate), in standardised units.
+
+Errors are divided, for each node, by its standard deviation over context and query rows together,
+as the published evaluation of Cond-FiP does. RMSE is the mean over rows of the square root of the
+mean over nodes of the squared error. A clamped node counts in the mean over nodes with error 0.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.scm.table import TableSCM
+from bench.task import Problem, seed_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def rmse(error: np.ndarray, scale: np.ndarray) -> float:
+    """Mean over rows of the root of the mean over nodes of the squared error [N, D] / scale [D]."""
+    return float(np.sqrt(np.square(error / scale).mean(1)).mean())
+
+
+def noise(problem: Problem, estimate: TableSCM) -> float:
+    """Noise abducted from query rows against the true noise."""
+    return _error(problem, estimate.noise(problem.query), problem.query_noise_rows)
+
+
+def noise_smoothed(problem: Problem, estimate: TableSCM) -> float:
+    """Noise of query rows as their posterior mean, which may use the row's own value."""
+    return _error(problem, estimate.noise_smoothed(problem.query), problem.query_noise_rows)
+
+
+def sample(problem: Problem, estimate: TableSCM) -> float:
+    """Rows generated from the true query noise against the query rows."""
+    return _error(problem, estimate.generate(problem.query_noise), problem.query_rows)
+
+
+def intervention(problem: Problem, estimate: TableSCM) -> float:
+    """Rows generated from the true query noise under interventions; their plain average."""
+    noise = problem.query_noise
+    return _average(problem, lambda do: estimate.generate(noise, do))
+
+
+def counterfactual(problem: Problem, estimate: TableSCM) -> float:
+    """Query rows under interventions, their noise abducted by the estimate; their plain average."""
+    query = problem.query
+    return _average(problem, lambda do: estimate.counterfactual(query, do))
+
+
+def residual(problem: Problem, estimate: TableSCM) -> float:
+    """How far query rows lie from F of their parents; the truth's own is the noise, not 0."""
+    return _error(problem, estimate.noise(problem.query), np.zeros_like(problem.query_rows))
+
+
+def mmd_query(problem: Problem, estimate: TableSCM) -> float:
+    """Rows generated from Gaussian noise fitted to the context's residuals against query rows."""
+    seed = seed_of(problem.sha(), "mmd")
+    rows = estimate.sample(len(problem.query_rows), seed=seed, noise="gaussian")
+    return _mmd(problem, _checked(rows, problem.query_rows))
+
+
+def mmd_reconstruction(problem: Problem, estimate: TableSCM) -> float:
+    """Context rows rebuilt from their inferred noise against query rows."""
+    rows = estimate.generate(estimate.noise(problem.context))
+    return _mmd(problem, _checked(rows, problem.data.rows))
+
+
+def mmd_context(problem: Problem, _: TableSCM) -> float:
+    """Context rows against query rows: what a perfect model would reach on average."""
+    return _mmd(problem, problem.data.rows)
+
+
+def mmd(x: np.ndarray, y: np.ndarray) -> float:
+    """Squared maximum mean discrepancy, biased V-statistic (Gretton et al. 2012, equation 5).
+
+    The kernel is exp(-D / (median / 2)) with D the squared distance and its median over all pairs
+    of distinct pooled rows.
+    """
+    pooled = np.vstack([x, y])
+    squares = np.square(pooled).sum(1)
+    distance = np.maximum(squares[:, None] + squares - 2 * pooled @ pooled.T, 0)
+    median = np.median(distance[np.triu_indices(len(pooled), 1)])
+    kernel = np.exp(-distance / (median / 2))
+    n = len(x)
+    return float(kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean())
+
+
+def _mmd(problem: Problem, rows: np.ndarray) -> float:
+    pooled = np.vstack([rows, problem.query_rows])
+    return mmd(*(part / pooled.std(0, ddof=1) for part in (rows, problem.query_rows)))
+
+
+def _average(problem: Problem, answer: Callable[[Any], "pd.DataFrame"]) -> float:
+    errors = [_error(problem, answer(i.do), i.rows.to_numpy()) for i in problem.interventions]
+    return float(np.mean(errors))
+
+
+def _error(problem: Problem, answer: "pd.DataFrame", truth: np.ndarray) -> float:
+    return rmse(_checked(answer, truth) - truth, problem.scale)
+
+
+def _checked(answer: "pd.DataFrame", like: np.ndarray) -> np.ndarray:
+    rows = np.asarray(answer, dtype=np.float64)
+    if rows.shape != like.shape:
+        raise ValueError(f"the method answered with shape {rows.shape}, expected {like.shape}")
+    if not np.isfinite(rows).all():
+        raise ValueError("the method answered with NaN or infinity")
+    return rows
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric and where it applies.
+
+    Attributes:
+        value: (problem, estimate) -> number, lower is better.
+        about: for captions. applies: (problem, estimate) -> whether like meets like.
+        version: changes whenever the value may.
+    """
+
+    value: Callable[[Problem, TableSCM], float]
+    about: str
+    applies: Callable[[Problem, TableSCM], bool]
+    version: int = 1
+
+
+def _known(problem: Problem, estimate: TableSCM) -> bool:
+    return problem.truth is not None and estimate.noise_space == "additive"
+
+
+def _smooths(problem: Problem, estimate: TableSCM) -> bool:
+    return problem.truth is not None and hasattr(estimate, "noise_smoothed")
+
+
+def _same_rows(problem: Problem, _: TableSCM) -> bool:
+    return problem.truth is not None
+
+
+def _unknown(problem: Problem, _: TableSCM) -> bool:
+    return problem.truth is None
+
+
+METRICS = {
+    "noise": Metric(noise, "RMSE of the query rows' noise (residual abduction)", _known),
+    "sample": Metric(sample, "RMSE of rows generated from the true query noise", _known),
+    "intervention": Metric(intervention, "RMSE of interventional rows from the true noise", _known),
+    "counterfactual": Metric(counterfactual, "RMSE of counterfactual query rows", _same_rows),
+    "noise_smoothed": Metric(noise_smoothed, "RMSE of the noise's posterior mean", _smooths),
+    "residual": Metric(
+        residual, "RMS distance of query rows from F, not 0 for the truth", _unknown
+    ),
+    "mmd_query": Metric(mmd_query, "MMD^2 of generated rows, Gaussian noise", _unknown),
+    "mmd_reconstruction": Metric(mmd_reconstruction, "MMD^2 of reconstructed context", _unknown),
+    "mmd_context": Metric(mmd_context, "MMD^2 of the context, for reference", _unknown),
+}

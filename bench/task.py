@@ -1,0 +1,228 @@
+"""What a method sees (`Dataset`), what it is scored on (`Problem`), and how that is named (`Task`)."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from bench.scm.plan import make_plan
+from bench.scm.table import TableSCM, to_array
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+
+def seed_of(*words: object) -> int:
+    """A seed of 63 bits from the names of things, so that order and position never matter."""
+    digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def column_names(d: int) -> tuple[str, ...]:
+    """x0, x1, ... for tables without names."""
+    return tuple(f"x{j}" for j in range(d))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All that a method may see.
+
+    Attributes:
+        rows: context, float64 [N, D].
+        names: of the columns.
+        adjacency: [D, D] bool, row = parent.
+    """
+
+    rows: np.ndarray
+    names: tuple[str, ...]
+    adjacency: np.ndarray
+
+    @classmethod
+    def of(cls, df: "pd.DataFrame | np.ndarray", graph: "nx.DiGraph") -> "Dataset":
+        """Reads a table and a graph over its columns; columns the graph lacks are isolated.
+
+        Raises:
+            ValueError: text, NaN or infinity in a column, an edge to an unknown column, a cycle.
+        """
+        rows, names = _numbers(df)
+        dataset = cls(rows, names, _adjacency(graph, names))
+        make_plan(torch.from_numpy(dataset.adjacency)[None])
+        return dataset
+
+    def frame(self) -> "pd.DataFrame":
+        """The rows as a table."""
+        return as_frame(self.rows, self.names)
+
+    def graph(self) -> "nx.DiGraph":
+        """The graph; u -> v reads u causes v."""
+        import networkx as nx
+
+        graph = nx.DiGraph()
+        graph.add_nodes_from(self.names)
+        for i, j in zip(*np.nonzero(self.adjacency), strict=True):
+            graph.add_edge(self.names[i], self.names[j])
+        return graph
+
+    def parents(self) -> list[np.ndarray]:
+        """The parents' column numbers of each node."""
+        return [np.flatnonzero(column) for column in self.adjacency.T]
+
+
+def as_frame(rows: np.ndarray, names: Sequence[str]) -> "pd.DataFrame":
+    """A table of `rows` [N, D]."""
+    import pandas as pd
+
+    return pd.DataFrame(rows.copy(), columns=list(names))
+
+
+def _numbers(df: "pd.DataFrame | np.ndarray") -> tuple[np.ndarray, tuple[str, ...]]:
+    if hasattr(df, "columns"):
+        if not df.columns.is_unique:
+            raise ValueError("two columns have the same name")
+        text = [str(c) for c, kind in df.dtypes.items() if kind.kind not in "iufb"]
+        if text:
+            raise ValueError(f"column {text[0]} holds text, not numbers")
+        names = tuple(df.columns)
+    else:
+        df = np.asarray(df, dtype=np.float64)
+        names = column_names(df.shape[1])
+    rows = to_array(df, names)
+    if not len(rows):
+        raise ValueError("the table has no rows")
+    bad = ~np.isfinite(rows).all(0)
+    if bad.any():
+        raise ValueError(f"column {names[int(bad.argmax())]} holds NaN or infinity")
+    return rows, names
+
+
+def _adjacency(graph: "nx.DiGraph", names: tuple[str, ...]) -> np.ndarray:
+    place = {name: i for i, name in enumerate(names)}
+    adjacency = np.zeros((len(names), len(names)), dtype=bool)
+    unknown = [node for node in graph.nodes if node not in place]
+    if unknown:
+        raise ValueError(f"unknown columns: the graph names {unknown[0]}, which the table lacks")
+    for source, target in graph.edges:
+        adjacency[place[source], place[target]] = True
+    return adjacency
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """One clamped node and the true answer.
+
+    Attributes:
+        do: {node: value}. rows: what the query's noise gives under it.
+    """
+
+    do: Mapping[str, float]
+    rows: "pd.DataFrame"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One SCM with everything a metric compares; a method is handed `data` only.
+
+    Attributes:
+        data: context and graph.
+        query_rows: held-out rows, [N, D].
+        truth: the SCM, None for real data. query_noise_rows: its noise of the query, or None.
+        clamps: interventions to answer.
+        floor: the estimate that knows the prior, or None.
+    """
+
+    data: Dataset
+    query_rows: np.ndarray
+    truth: TableSCM | None = None
+    query_noise_rows: np.ndarray | None = None
+    clamps: tuple[Mapping[str, float], ...] = ()
+    floor: TableSCM | None = None
+
+    @property
+    def context(self) -> "pd.DataFrame":
+        """Context rows."""
+        return self.data.frame()
+
+    @property
+    def graph(self) -> "nx.DiGraph":
+        """The given graph."""
+        return self.data.graph()
+
+    @property
+    def query(self) -> "pd.DataFrame":
+        """Query rows."""
+        return as_frame(self.query_rows, self.data.names)
+
+    @property
+    def query_noise(self) -> "pd.DataFrame | None":
+        """True noise of the query rows."""
+        if self.query_noise_rows is None:
+            return None
+        return as_frame(self.query_noise_rows, self.data.names)
+
+    @cached_property
+    def interventions(self) -> list[Intervention]:
+        """Interventions on distinct nodes with their true rows."""
+        noise = self.query_noise
+        return [Intervention(do, self.truth.generate(noise, do)) for do in self.clamps]
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """Unit of every error: each node's standard deviation over context and query rows, [D]."""
+        return np.vstack([self.data.rows, self.query_rows]).std(0, ddof=1)
+
+    def sha(self) -> str:
+        """Fingerprint of everything a method or a metric reads."""
+        digest = hashlib.sha256("\n".join(map(str, self.data.names)).encode())
+        noise = self.query_noise_rows
+        for part in (self.data.rows, self.data.adjacency, self.query_rows, noise):
+            digest.update(b"" if part is None else np.ascontiguousarray(part).tobytes())
+        digest.update(repr([sorted(do.items()) for do in self.clamps]).encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem named by its settings; suites subclass it and say how the problem is made."""
+
+    suite: str
+    scenario: str
+    graph_kind: str = ""
+    variant: str = ""
+    d: int = 0
+    index: int = 0
+    n_context: int = 400
+    n_query: int = 400
+    shift: str = ""
+    alpha: float = 1.0
+    noise: str = ""
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Settings as a path; sweep settings appear where they differ from the default."""
+        words = [
+            self.suite,
+            self.variant,
+            self.scenario,
+            self.graph_kind,
+            f"d{self.d}",
+            f"i{self.index}",
+        ]
+        sweep = {
+            "n": (self.n_context, 400),
+            "q": (self.n_query, 400),
+            f"{self.shift}-alpha": (f"{self.alpha:g}", "1"),
+            "noise": (self.noise, ""),
+            "seed": (self.seed, 0),
+        }
+        words += [f"{key}={value}" for key, (value, default) in sweep.items() if value != default]
+        return "/".join(word.lower() for word in words if word)
+
+    def problem(self) -> Problem:
+        """Makes the problem; the same task gives the same bytes."""
+        raise NotImplementedError

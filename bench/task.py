@@ -1,7 +1,7 @@
-"""What a method sees (`Dataset`), what it is scored on (`Problem`), and how that is named (`Task`)."""
+"""What a method sees (`Dataset`), what scores it (`Problem`), and how that is named (`Task`)."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -132,7 +132,7 @@ class Problem:
         query_rows: held-out rows, [N, D].
         truth: the SCM, None for real data. query_noise_rows: its noise of the query, or None.
         clamps: interventions to answer.
-        floor: the estimate that knows the prior, or None.
+        make_floor: computes the estimate that knows the prior; None where no prior is known.
     """
 
     data: Dataset
@@ -140,7 +140,7 @@ class Problem:
     truth: TableSCM | None = None
     query_noise_rows: np.ndarray | None = None
     clamps: tuple[Mapping[str, float], ...] = ()
-    floor: TableSCM | None = None
+    make_floor: Callable[[], TableSCM] | None = None
 
     @property
     def context(self) -> "pd.DataFrame":
@@ -169,6 +169,11 @@ class Problem:
         """Interventions on distinct nodes with their true rows."""
         noise = self.query_noise
         return [Intervention(do, self.truth.generate(noise, do)) for do in self.clamps]
+
+    @cached_property
+    def floor(self) -> TableSCM | None:
+        """The posterior mean under the prior, or None."""
+        return self.make_floor() if self.make_floor else None
 
     @cached_property
     def scale(self) -> np.ndarray:
@@ -222,6 +227,11 @@ class Task:
         }
         words += [f"{key}={value}" for key, (value, default) in sweep.items() if value != default]
         return "/".join(word.lower() for word in words if word)
+
+    @property
+    def given_graph(self) -> str:
+        """Which graph methods are given."""
+        return "true"
 
     def problem(self) -> Problem:
         """Makes the problem; the same task gives the same bytes."""

@@ -43,7 +43,7 @@ def erdos_renyi(batch: int, d: int, generator: Generator) -> Tensor:
 
 
 def scale_free_in(batch: int, d: int, generator: Generator) -> Tensor:
-    """Barabasi-Albert: each new node points at m older ones, popular ones first; old nodes are sinks.
+    """Barabasi-Albert: each new node points at m older ones; old nodes are sinks.
 
     Older nodes are met with probability proportional to indegree + 1, without replacement: the
     smallest of exponential draws divided by their weights.
@@ -66,7 +66,7 @@ def scale_free_out(batch: int, d: int, generator: Generator) -> Tensor:
 
 
 def watts_strogatz(batch: int, d: int, generator: Generator) -> Tensor:
-    """Small world: a periodic lattice in 2 or 3 dimensions, each end of an edge rewired with 30 %."""
+    """Small world: a periodic lattice in 2 or 3 dimensions, edges' ends rewired with 30 %."""
     dimensions = choose(LATTICE_DIMENSIONS, batch, generator)
     adjacency = torch.zeros(batch, d, d, dtype=torch.bool, device=generator.device)
     for dimension in LATTICE_DIMENSIONS:
@@ -117,7 +117,7 @@ def _lattice_edges(side: int, dimension: int) -> list[tuple[int, int]]:
 
 
 def stochastic_block(batch: int, d: int, generator: Generator) -> Tensor:
-    """5 or 10 blocks of random sizes, two expected edges per node, a tenth as dense between blocks."""
+    """5 or 10 blocks of random sizes, two edges per node, a tenth as dense between blocks."""
     blocks = choose(BLOCKS, batch, generator).clamp(max=d)
     cut = uniform((batch, d), generator).argsort(1).argsort(1) < blocks[:, None] - 1
     label = cut.cumsum(1).gather(1, uniform((batch, d), generator).argsort(1))

@@ -51,16 +51,19 @@ class LorchTask(Task):
         noise, query = _rows(scm, self.n_query, partial(stream, "query"))
         names = column_names(self.d)
         data = Dataset(context, names, scm.adjacency[0].numpy())
-        floor = Floor(scm, self.family.draw, context)
-        spread = floor.noise_variance**0.5
         return Problem(
             data=data,
             query_rows=query,
             truth=TrueSCM(names, scm),
             query_noise_rows=noise,
             clamps=_interventions(names, query, stream("interventions")),
-            floor=AdditiveSCM(names, data.adjacency, floor, context, spread),
+            make_floor=partial(_floor, self.family, scm, data),
         )
+
+
+def _floor(family: Family, scm: SCM, data: Dataset) -> AdditiveSCM:
+    floor = Floor(scm, family.draw, data.rows)
+    return AdditiveSCM(data.names, data.adjacency, floor, data.rows, floor.noise_variance**0.5)
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -68,7 +71,7 @@ def _generator(seed: int) -> torch.Generator:
 
 
 def _rows(scm: SCM, n: int, stream: partial) -> tuple[np.ndarray, np.ndarray]:
-    """Noise and rows [n, D], drawn in blocks of one size so that more rows never change the first."""
+    """Noise and rows [n, D], in blocks of one size so that more rows never change the first."""
     noise, rows = [], []
     for block in range(-(-n // BLOCK)):
         u = scm.noise_model.draw(BLOCK, _generator(stream(block)))

@@ -1,0 +1,64 @@
+"""Controls: the ends of the scale on which every other method is read."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.scm.table import AdditiveSCM, TableSCM
+from bench.task import Dataset, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import networkx as nx
+    import pandas as pd
+
+
+class Truth:
+    """The true SCM: scores 0 where there is one."""
+
+    version = "1"
+
+    def fit_problem(self, problem: Problem, seed: int) -> TableSCM:
+        """The problem's truth."""
+        return problem.truth
+
+    def skip_problem(self, problem: Problem) -> str | None:
+        """Real data has no known truth."""
+        return "no true SCM is known" if problem.truth is None else None
+
+
+class Floor:
+    """The posterior mean of every F_i given the prior and the true noise variance."""
+
+    version = "1"
+
+    def fit_problem(self, problem: Problem, seed: int) -> TableSCM:
+        """The problem's floor."""
+        return problem.floor
+
+    def skip_problem(self, problem: Problem) -> str | None:
+        """Only synthetic problems have a known prior."""
+        return "no prior is known" if problem.make_floor is None else None
+
+
+class Marginal:
+    """Ignores the graph: every node is its mean plus its own noise."""
+
+    version = "1"
+
+    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
+        """Takes the context's means."""
+        data = Dataset.of(df, graph)
+        return AdditiveSCM(data.names, data.adjacency, Constant(data.rows.mean(0)), data.rows)
+
+
+class Constant:
+    """F that depends on nothing."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def __call__(self, x: np.ndarray, nodes: "Sequence[int]") -> np.ndarray:
+        """The nodes' constants for every row of x [N, D]."""
+        return np.tile(self.values[list(nodes)], (len(x), 1))

@@ -1,0 +1,150 @@
+"""One small neural network a node, an ensemble each, all trained together.
+
+Letters: G networks (nodes times members), N rows, P parents (padded with zero columns).
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.method import fit_additive
+from bench.scm.table import AdditiveSCM
+from bench.task import Dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import networkx as nx
+    import pandas as pd
+
+WIDTH = 64
+MEMBERS = 5
+HELD_OUT = 0.2
+LEARNING_RATE = 1e-2
+WEIGHT_DECAY = 1e-3
+STEPS, BATCH, CHECK_EVERY = 600, 64, 25
+
+
+class MLP:
+    """Two hidden layers of 64, an ensemble of 5 with early stopping, batched over nodes.
+
+    Each member holds out its own fifth of the context, and keeps the weights that were best there;
+    the answer is the members' mean (Lakshminarayanan et al. 2017, without the variance head).
+
+    Args:
+        device: where to compute, e.g. "cpu" or "cuda".
+    """
+
+    version = "1"
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+
+    def skip(self, dataset: Dataset) -> str | None:
+        """Early stopping holds rows out."""
+        return "fewer than 10 rows" if len(dataset.rows) < 10 else None
+
+    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
+        """Fits every node; see `fit_additive`."""
+        return fit_additive(df, graph, self._learn, seed)
+
+    def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> "Networks":
+        generator = torch.Generator().manual_seed(seed % 2**63)
+        nodes = [j for j, p in enumerate(parents) if len(p)]
+        rows = torch.from_numpy(z).float()
+        inputs = [parents[j] for j in nodes for _ in range(MEMBERS)]
+        weights = initial(inputs, generator)
+        train = held_in(len(inputs), len(rows), generator)
+        y = rows[:, nodes].T.repeat_interleave(MEMBERS, 0)
+        x = gather(rows, inputs)
+        to = [t.to(self.device) for t in (x, y, train)]
+        trained = train_networks(*to, [w.to(self.device) for w in weights], generator)
+        return Networks(nodes, parents, [w.cpu() for w in trained])
+
+
+class Networks:
+    """Trained ensembles of all nodes with parents."""
+
+    def __init__(self, nodes: list[int], parents: list[np.ndarray], weights: list[Tensor]) -> None:
+        self.place = {j: g for g, j in enumerate(nodes)}
+        self.parents, self.weights = parents, weights
+
+    def __call__(self, z: np.ndarray, nodes: "Sequence[int]") -> np.ndarray:
+        """F of `nodes` at z [N, D]: the members' mean."""
+        members = [self.place[j] * MEMBERS + m for j in nodes for m in range(MEMBERS)]
+        inputs = [self.parents[j] for j in nodes for _ in range(MEMBERS)]
+        width = self.weights[0].shape[1]
+        x = gather(torch.from_numpy(z).float(), inputs, width)
+        outputs = forward(x, [w[members] for w in self.weights])
+        return outputs.view(len(nodes), MEMBERS, -1).mean(1).T.double().numpy()
+
+
+def gather(rows: Tensor, inputs: list[np.ndarray], width: int = 0) -> Tensor:
+    """Parents' columns of each network, padded with zeros: [G, N, P]."""
+    x = rows.new_zeros(len(inputs), len(rows), width or max(map(len, inputs)))
+    for g, columns in enumerate(inputs):
+        x[g, :, : len(columns)] = rows[:, columns]
+    return x
+
+
+def initial(inputs: list[np.ndarray], generator: torch.Generator) -> list[Tensor]:
+    """Weights and biases of three layers, He-scaled by each network's own number of parents."""
+    g, p = len(inputs), max(map(len, inputs))
+    fan_in = torch.tensor([len(columns) for columns in inputs]).sqrt()[:, None, None]
+    shapes = ((g, p, WIDTH), (g, WIDTH, WIDTH), (g, WIDTH, 1))
+    scales = (1.5 / fan_in, (2 / WIDTH) ** 0.5, WIDTH**-0.5)
+    layers = []
+    for shape, scale in zip(shapes, scales, strict=True):
+        layers += [torch.randn(shape, generator=generator) * scale, torch.zeros(g, 1, shape[2])]
+    layers[1] = torch.randn(g, 1, WIDTH, generator=generator)
+    return layers
+
+
+def held_in(networks: int, rows: int, generator: torch.Generator) -> Tensor:
+    """1 for the rows a network trains on, 0 for those that stop it, [G, N]."""
+    order = torch.rand(networks, rows, generator=generator).argsort(1).argsort(1)
+    return (order >= max(1, round(HELD_OUT * rows))).float()
+
+
+def forward(x: Tensor, weights: list[Tensor]) -> Tensor:
+    """Outputs of all networks, [G, N]."""
+    w1, b1, w2, b2, w3, b3 = weights
+    hidden = torch.nn.functional.silu(torch.baddbmm(b1, x, w1))
+    hidden = torch.nn.functional.silu(torch.baddbmm(b2, hidden, w2))
+    return torch.baddbmm(b3, hidden, w3).squeeze(2)
+
+
+def train_networks(
+    x: Tensor, y: Tensor, train: Tensor, weights: list[Tensor], generator: torch.Generator
+) -> list[Tensor]:
+    """Adam on the rows held in; the weights that were best on the rows held out.
+
+    Args:
+        x: [G, N, P]. y: [G, N]. train: 1 where held in, [G, N]. weights: see `initial`.
+    """
+    weights = [w.clone().requires_grad_() for w in weights]
+    best, best_error = [w.detach().clone() for w in weights], torch.full((len(x),), torch.inf)
+    optimiser = torch.optim.AdamW(weights, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, STEPS)
+    for step in range(STEPS):
+        batch = torch.randint(x.shape[1], (min(BATCH, x.shape[1]),), generator=generator)
+        squared = (forward(x[:, batch], weights) - y[:, batch]).square()
+        optimiser.zero_grad(set_to_none=True)
+        (train[:, batch] * squared).sum().div(len(batch)).backward()
+        optimiser.step()
+        schedule.step()
+        if step % CHECK_EVERY == CHECK_EVERY - 1:
+            error = held_out_error(x, y, train, weights)
+            better = error < best_error
+            best_error = torch.where(better, error, best_error)
+            for kept, w in zip(best, weights, strict=True):
+                kept[better] = w.detach()[better]
+    return best
+
+
+@torch.no_grad()
+def held_out_error(x: Tensor, y: Tensor, train: Tensor, weights: list[Tensor]) -> Tensor:
+    """Sum of squared errors on the rows held out, [G]."""
+    return ((1 - train) * (forward(x, weights) - y).square()).sum(1)

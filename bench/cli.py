@@ -1,0 +1,327 @@
+"""The command line: python -m bench ..."""
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from bench import conformance, speed
+from bench.metrics import METRICS
+from bench.own import own_task, read_dataset, write_answers
+from bench.plots import PLOTS
+from bench.records import FAILED
+from bench.registry import (
+    DEFAULT_METHODS,
+    METHODS,
+    SEES_PROBLEM,
+    SUITES,
+    Unavailable,
+    describe,
+    find_suite,
+    load_method,
+    names,
+)
+from bench.run import (
+    OK,
+    SOME_FAILED,
+    WRONG,
+    Order,
+    execute,
+    known_methods,
+    newest_run,
+    resume_command,
+    write_figures,
+)
+from bench.scaffold import new_method
+from bench.tables import (
+    FORMATS,
+    MISSING,
+    compare_paper,
+    metrics_of,
+    paper_table,
+    read_results,
+    render,
+)
+from bench.task import Dataset
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong usage is exit code 1 here; 2 means that some cells failed."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line, exit code 1."""
+        self.exit(WRONG, f"error: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser().parse_args(arguments)
+    options.typed = arguments
+    try:
+        return options.command(options)
+    except (ValueError, Unavailable, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return WRONG
+
+
+def parser() -> Parser:
+    """All commands and their options."""
+    top = Parser(prog="python -m bench", description="Benchmark of learnt structural causal models")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+
+    def add(name: str, command: Callable, about: str) -> Parser:
+        part = commands.add_parser(name, help=about, description=about)
+        part.set_defaults(command=command)
+        return part
+
+    listing = add("list", list_things, "what there is to run")
+    listing.add_argument("what", nargs="?", choices=("suites", "methods", "metrics"))
+    _run_options(add("run", run, "run a grid of problems and methods, then print its tables"))
+    table = _folder(add("table", table_command, "print the tables of a run"))
+    table.add_argument("--metric", choices=METRICS)
+    table.add_argument("--format", choices=FORMATS, default="md")
+    table.add_argument("--missing", choices=MISSING, default="error")
+    table.add_argument("--compare", choices=("paper",))
+    table.add_argument("--out", type=Path, metavar="FILE")
+    plot = _folder(add("plot", plot_command, "draw the figures of a run as PNG and PDF"))
+    plot.add_argument("--kind", choices=PLOTS, action="append")
+    compare = add("compare", compare_command, "a run beside the published figures")
+    compare.add_argument("folder", type=Path)
+    compare.add_argument("other", choices=("paper",))
+    compare.add_argument("--format", choices=FORMATS, default="md")
+    checks = add("check", check, "try every law on one method")
+    checks.add_argument("method", help="a registered name or module:Class")
+    start = add("new-method", scaffold, "write a method and its test to start from")
+    start.add_argument("name")
+    add("speed", speed_command, "time our own code beside references in the same run")
+    return top
+
+
+def _folder(part: Parser) -> Parser:
+    part.add_argument("folder", type=Path, nargs="?", help="default: the newest in results/")
+    return part
+
+
+def _run_options(part: Parser) -> None:
+    part.add_argument("--suite")
+    part.add_argument("--preset", default="quick")
+    part.add_argument("--methods", default="", help="a,b or module:Class or all")
+    part.add_argument("--where", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
+    part.add_argument("--set", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
+    part.add_argument("--data", type=Path, help="your own CSV table")
+    part.add_argument("--graph", type=Path, help="its edge list, header source,target")
+    part.add_argument("--do", action="append", default=[], metavar="NAME=VALUE")
+    part.add_argument("--n", type=int, help="rows to sample from your own table's SCMs")
+    part.add_argument("--jobs", type=int, default=os.cpu_count())
+    part.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    part.add_argument("--seed", type=int, default=0)
+    part.add_argument("--out", type=Path, metavar="DIR")
+    part.add_argument("--force", default="", metavar="METHODS")
+    part.add_argument("--retry", default=",".join(FAILED), metavar="STATUSES")
+    part.add_argument("--dry-run", action="store_true")
+    part.add_argument("--quiet", action="store_true")
+
+
+def list_things(options: argparse.Namespace) -> int:
+    """Prints registered suites, methods and metrics."""
+    sections = {"suites": _list_suites, "methods": _list_methods, "metrics": _list_metrics}
+    for name in [options.what] if options.what else sections:
+        print(f"{name}:")
+        sections[name]()
+    return OK
+
+
+def _list_suites() -> None:
+    for name in names(SUITES):
+        suite = find_suite(name)
+        sizes = ", ".join(f"{preset} {len(suite.tasks(preset))}" for preset in suite.presets)
+        print(
+            f"  {name}: {suite.about}\n    problems: {sizes}\n    axes: {', '.join(suite.axes)}\n"
+            f"    source: {suite.source}\n    licence: {suite.licence}"
+        )
+
+
+def _list_methods() -> None:
+    for name in names(METHODS):
+        print(f"  {name}: {describe(name)}")
+
+
+def _list_metrics() -> None:
+    for name, metric in METRICS.items():
+        print(f"  {name}: {metric.about}")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs a suite, or every method on a user's own table."""
+    if (options.suite is None) == (options.data is None):
+        raise ValueError("run needs either --suite NAME or --data FILE --graph FILE")
+    if options.jobs < 1:
+        raise ValueError(f"--jobs takes 1 or more, not {options.jobs}")
+    return _run_own(options) if options.data else _run_suite(options)
+
+
+def _run_suite(options: argparse.Namespace) -> int:
+    if options.graph or options.do or options.n:
+        raise ValueError("--graph, --do and --n go with --data")
+    suite = find_suite(options.suite)
+    tasks = suite.tasks(options.preset, options.seed, **_axes(options.set))
+    if options.where:
+        tasks = suite.where(tasks, **_axes(options.where))
+    if not tasks:
+        raise ValueError("the settings leave no task")
+    folder = options.out or Path("results") / f"{suite.name}-{options.preset}"
+    return execute(_order(options, tasks, folder))
+
+
+def _run_own(options: argparse.Namespace) -> int:
+    if options.graph is None:
+        raise ValueError("--data needs --graph FILE, an edge list with the header source,target")
+    if options.set or options.where:
+        raise ValueError("--set and --where go with --suite")
+    task = own_task(options.data, options.graph, options.seed)
+    data = read_dataset(options.data, options.graph)
+    do = _clamps(options.do, data)
+    folder = options.out or Path("results") / f"own-{options.data.stem}"
+    order = _order(options, [task], folder)
+    code = execute(order)
+    if options.dry_run or code not in (OK, SOME_FAILED):
+        return code
+    return max(code, _answer_own(order.methods, data, do, options, folder))
+
+
+def _answer_own(
+    methods: Sequence[str], data: Dataset, do: dict, options: argparse.Namespace, folder: Path
+) -> int:
+    code = OK
+    for name in methods:
+        if name in SEES_PROBLEM:
+            continue
+        try:
+            method = load_method(name)
+            if reason := method.skip(data):
+                print(f"{name} skipped: {reason}")
+                continue
+            n = options.n or len(data.rows)
+            paths = write_answers(method, data, do, n, options.seed, folder)
+            print(f"{name}, fitted to all rows: {', '.join(path.name for path in paths)}")
+        except Unavailable as error:
+            print(f"{name} skipped: {error}")
+        except Exception as error:  # a stranger's method must not take the others down
+            print(f"{name} failed: {type(error).__name__}: {error}", file=sys.stderr)
+            code = SOME_FAILED
+    return code
+
+
+def _order(options: argparse.Namespace, tasks: Sequence, folder: Path) -> Order:
+    methods = _split(options.methods) or list(DEFAULT_METHODS)
+    unknown = set(_split(options.retry)) - {*FAILED, "none"}
+    if unknown:
+        raise ValueError(f"--retry takes {', '.join(FAILED)} or none, not {unknown.pop()}")
+    return Order(
+        tasks=tasks,
+        methods=known_methods(methods),
+        folder=folder,
+        jobs=options.jobs,
+        device=_device(options.device),
+        force=_split(options.force),
+        retry=_split(options.retry),
+        command=resume_command(options.typed),
+        dry=options.dry_run,
+        quiet=options.quiet,
+    )
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: no CUDA device is available")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]
+
+
+def _axes(settings: Sequence[str]) -> dict[str, str]:
+    axes = {}
+    for setting in settings:
+        axis, equals, values = setting.partition("=")
+        if not equals or not values:
+            raise ValueError(f"{setting} is not of the form AXIS=VALUES")
+        axes[axis.lower()] = values
+    return axes
+
+
+def _clamps(settings: Sequence[str], data: Dataset) -> dict[str, float]:
+    clamps = {}
+    for setting in settings:
+        name, _, value = setting.rpartition("=")
+        if name not in data.names:
+            raise ValueError(f"--do {setting}: unknown column {name!r}")
+        try:
+            clamps[name] = float(value)
+        except ValueError:
+            raise ValueError(f"--do {setting}: {value!r} is no number") from None
+        if not math.isfinite(clamps[name]):
+            raise ValueError(f"--do {setting}: the value must be finite")
+    return clamps
+
+
+def table_command(options: argparse.Namespace) -> int:
+    """Prints or writes the tables of a run."""
+    frame = read_results(options.folder or newest_run())
+    if options.compare:
+        tables = [compare_paper(frame)]
+    else:
+        wanted = [options.metric] if options.metric else metrics_of(frame)
+        if options.metric and options.metric not in metrics_of(frame):
+            raise ValueError(f"the run has no metric {options.metric}")
+        tables = [paper_table(frame, metric, options.missing) for metric in wanted]
+    text = "\n".join(render(table, options.format) for table in tables)
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return OK
+
+
+def plot_command(options: argparse.Namespace) -> int:
+    """Draws figures into the run's folder."""
+    folder = options.folder or newest_run()
+    for path in write_figures(folder, options.kind or PLOTS):
+        print(path)
+    return OK
+
+
+def compare_command(options: argparse.Namespace) -> int:
+    """Prints a run beside the published figures."""
+    print(render(compare_paper(read_results(options.folder)), options.format), end="")
+    return OK
+
+
+def check(options: argparse.Namespace) -> int:
+    """Prints each law with pass or fail."""
+    failed = 0
+    for law, broken in conformance.check(options.method):
+        failed += bool(broken)
+        print(f"{'FAIL' if broken else 'pass'}  {law}{': ' + broken if broken else ''}", flush=True)
+    print(f"{len(conformance.LAWS) - failed} passed, {failed} failed")
+    return SOME_FAILED if failed else OK
+
+
+def scaffold(options: argparse.Namespace) -> int:
+    """Writes a new method's files."""
+    print("\n".join(new_method(options.name, Path.cwd())))
+    return OK
+
+
+def speed_command(options: argparse.Namespace) -> int:
+    """Prints timings."""
+    for line in (*speed.simulator(), *speed.methods()):
+        print(line, flush=True)
+    return OK

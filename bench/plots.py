@@ -1,0 +1,241 @@
+"""Plots of a run: each kind is one function of the result rows that returns a figure."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.registry import CONTROLS
+from bench.stats import mean_se
+from bench.tables import in_order, metrics_of
+
+# Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in grey
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+CONTROL_STYLE = {"truth": "#FFFFFF", "floor": "#9A9A9A", "marginal": "#D0D0D0"}
+RANKED = (
+    "linear", "additive", "boosting", "gp", "mlp", "condfip", "condfip-incontext",
+    "condfip-published", "fip", "fip-published", "deci", "causalnf", "dowhy",
+)  # fmt: skip
+
+
+def style(method: str) -> dict[str, str]:
+    """The colour and marker of a method, the same in every plot of every run."""
+    if method in CONTROL_STYLE:
+        return {"color": CONTROL_STYLE[method], "marker": "_"}
+    place = RANKED.index(method) if method in RANKED else sum(map(ord, method))
+    colour, marker = place % len(COLOURS), (place + place // len(COLOURS)) % len(MARKERS)
+    return {"color": COLOURS[colour], "marker": MARKERS[marker]}
+
+
+def bars(frame: pd.DataFrame) -> Figure:
+    """Error by method and scenario, a panel a metric, all d together; bars end at one SE."""
+    metrics = metrics_of(frame)
+    figure, panels = _panels(len(metrics), width=6.5, height=3.2)
+    for axes, metric in zip(panels, metrics, strict=False):
+        rows = frame[(frame["metric"] == metric) & (frame["method"] != "truth")]
+        _grouped_bars(axes, rows)
+        axes.set_title(metric)
+        axes.set_ylabel("error")
+    return _finished(figure, panels[0])
+
+
+def _grouped_bars(axes: Axes, rows: pd.DataFrame) -> None:
+    methods, scenarios = in_order(rows["method"]), list(dict.fromkeys(rows["scenario"]))
+    width = 0.85 / len(methods)
+    for k, method in enumerate(methods):
+        cells = [rows[(rows["method"] == method) & (rows["scenario"] == s)] for s in scenarios]
+        means, errors = zip(*(_mean_se(c["value"]) for c in cells), strict=True)
+        x = np.arange(len(scenarios)) + (k - (len(methods) - 1) / 2) * width
+        axes.bar(
+            x,
+            means,
+            width,
+            yerr=errors,
+            label=method,
+            color=style(method)["color"],
+            edgecolor="black",
+            linewidth=0.4,
+            error_kw={"linewidth": 0.8},
+        )
+    axes.set_xticks(range(len(scenarios)), scenarios)
+
+
+def _mean_se(values: pd.Series) -> tuple[float, float]:
+    return mean_se(values) if len(values) else (np.nan, np.nan)
+
+
+def against_d(frame: pd.DataFrame) -> Figure:
+    """Error against the number of nodes, a row a metric, a column a scenario; bars are SE."""
+    metrics, scenarios = metrics_of(frame), list(dict.fromkeys(frame["scenario"]))
+    figure = _figure(3.1 * len(scenarios), 2.4 * len(metrics))
+    grid = figure.subplots(len(metrics), len(scenarios), sharex=True, squeeze=False)
+    for i, metric in enumerate(metrics):
+        for j, scenario in enumerate(scenarios):
+            part = frame[(frame["metric"] == metric) & (frame["scenario"] == scenario)]
+            _lines(grid[i, j], part, "d")
+            grid[0, j].set_title(scenario)
+            grid[-1, j].set_xlabel("nodes d")
+        grid[i, 0].set_ylabel(metric)
+    return _finished(figure, grid[0, 0])
+
+
+def _lines(axes: Axes, rows: pd.DataFrame, axis: str) -> None:
+    for method in in_order(rows["method"]):
+        if method == "truth":
+            continue
+        groups = rows[rows["method"] == method].groupby(axis)["value"]
+        points = [(x, *mean_se(values)) for x, values in groups]
+        x, mean, error = map(np.array, zip(*points, strict=True))
+        dashed = "--" if method in CONTROLS else "-"
+        axes.errorbar(
+            x,
+            mean,
+            error,
+            label=method,
+            linestyle=dashed,
+            markersize=5,
+            linewidth=1.2,
+            **style(method),
+        )
+    axes.set_yscale("log")
+    axes.set_xscale("log")
+    ticks = sorted(set(rows[axis]))
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.set_xticks([], minor=True)
+
+
+def runtime(frame: pd.DataFrame) -> Figure:
+    """Seconds for fit and all queries against noise error (or the first metric), means of all."""
+    metric = metrics_of(frame)[0]
+    rows = frame[(frame["metric"] == metric) & ~frame["method"].isin(("truth", "floor"))]
+    figure = _figure(6.5, 4.2)
+    axes = figure.subplots()
+    for method in in_order(rows["method"]):
+        part = rows[rows["method"] == method]
+        seconds = (part["fit_s"] + part["query_s"]).mean()
+        axes.scatter(
+            seconds,
+            part["value"].mean(),
+            s=60,
+            edgecolor="black",
+            linewidth=0.5,
+            label=method,
+            **style(method),
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("seconds per problem on one thread, fit and all queries")
+    axes.set_ylabel(f"{metric} error")
+    return _finished(figure, axes)
+
+
+def draws(frame: pd.DataFrame) -> Figure:
+    """What the problems look like: a graph, one mechanism with data, and the marginals."""
+    from bench.registry import find_suite
+
+    kinds = frame.drop_duplicates(["scenario", "graph_kind"])
+    suite = find_suite(kinds["suite"].iloc[0])
+    figure = _figure(9, 2.2 * len(kinds))
+    grid = figure.subplots(len(kinds), 3, squeeze=False, width_ratios=(1, 1, 1.2))
+    for panels, (_, row) in zip(grid, kinds.iterrows(), strict=True):
+        axes = {a: row[a] for a in ("variant", "scenario", "graph_kind", "d", "n_context")}
+        task = suite.tasks("quick", seed=int(row["seed"]), **axes)[0]
+        problem = task.problem()
+        _draw_graph(panels[0], problem.data.adjacency)
+        _draw_mechanism(panels[1], problem)
+        _draw_marginals(panels[2], problem.data.rows)
+        panels[0].set_title(f"{task.scenario} {task.graph_kind} d={task.d}", fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+def _draw_graph(axes: Axes, adjacency: np.ndarray) -> None:
+    import networkx as nx
+
+    graph = nx.from_numpy_array(adjacency, create_using=nx.DiGraph)
+    for level, nodes in enumerate(nx.topological_generations(graph)):
+        for node in nodes:
+            graph.nodes[node]["level"] = level
+    place = nx.multipartite_layout(graph, subset_key="level")
+    nx.draw_networkx(
+        graph,
+        place,
+        ax=axes,
+        node_size=110,
+        font_size=6,
+        width=0.6,
+        arrowsize=6,
+        node_color="#D6E6F2",
+        edgecolors="black",
+        linewidths=0.4,
+    )
+    axes.set_axis_off()
+
+
+def _draw_mechanism(axes: Axes, problem: "object") -> None:
+    """Data and F of the node with the fewest parents, over its first parent, the others at 0."""
+    data = problem.data
+    parents = data.parents()
+    child = min((j for j, p in enumerate(parents) if len(p)), key=lambda j: len(parents[j]))
+    parent = parents[child][0]
+    axes.plot(data.rows[:, parent], data.rows[:, child], ".", color="#9A9A9A", markersize=2)
+    x = np.tile(data.rows.mean(0), (200, 1))
+    x[:, parent] = np.linspace(*np.quantile(data.rows[:, parent], (0.005, 0.995)), 200)
+    value = problem.truth.mechanism(x).to_numpy()[:, child]
+    axes.plot(x[:, parent], value, color="#D55E00")
+    axes.set_xlabel(f"x{parent}", fontsize=8, labelpad=1)
+    axes.set_ylabel(f"x{child} ({len(parents[child])} parents)", fontsize=8, labelpad=1)
+    axes.tick_params(labelsize=7)
+
+
+def _draw_marginals(axes: Axes, rows: np.ndarray) -> None:
+    scaled = (rows - rows.mean(0)) / rows.std(0)
+    axes.violinplot(list(scaled.T), showextrema=False, widths=0.9)
+    deviation = rows.std(0)
+    ticks = [f"{j}\n{s:.2g}" for j, s in enumerate(deviation)]
+    axes.set_xticks(range(1, rows.shape[1] + 1), ticks, fontsize=6)
+    axes.set_ylabel("standardised; sd below", fontsize=7)
+    axes.tick_params(axis="y", labelsize=7)
+
+
+def _figure(width: float, height: float) -> Figure:
+    matplotlib.use("Agg")
+    return Figure(figsize=(width, height))
+
+
+def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    rows = -(-count // 2)
+    columns = min(count, 2)
+    figure = _figure(width * columns, height * rows)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def _finished(figure: Figure, first: Axes) -> Figure:
+    """One legend above all panels."""
+    handles, labels = first.get_legend_handles_labels()
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.45 / figure.get_figheight()))
+    figure.legend(
+        handles, labels, loc="upper center", ncols=min(len(labels), 8), frameon=False, fontsize=9
+    )
+    return figure
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Writes PNG and PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
+    figure.savefig(paths[0], dpi=130)
+    figure.savefig(paths[1], metadata={"CreationDate": None})
+    return paths
+
+
+PLOTS: dict[str, Callable[[pd.DataFrame], Figure]] = {
+    "bars": bars,
+    "d": against_d,
+    "runtime": runtime,
+    "draws": draws,
+}

@@ -1,0 +1,291 @@
+"""Paper-style tables from results: mean (SE) over SCMs, the floor and published figures beside."""
+
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from bench.metrics import METRICS
+from bench.published import NAMES, SOURCE, Figure, matching
+from bench.registry import CONTROLS, DEFAULT_METHODS
+from bench.stats import combined_se, mean_se
+
+FORMATS = ("md", "tex", "csv")
+MISSING = ("error", "common", "show")
+SWEEPS = ("variant", "given_graph", "shift", "alpha", "noise", "n_context")
+FIXED = {"variant": "lorch", "given_graph": "true", "shift": "", "noise": ""}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of a table: mean and standard error over n of `total` SCMs."""
+
+    mean: float
+    se: float
+    n: int
+    total: int
+    best: bool = False
+    digits: int = 3
+
+    def text(self) -> str:
+        """mean (SE), and n/N where SCMs are missing."""
+        error = "" if math.isnan(self.se) else f" ({self.se:.{self.digits}f})"
+        share = "" if self.n == self.total else f" {self.n}/{self.total}"
+        return f"{self.mean:.{self.digits}f}{error}{share}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, a header and rows of text or entries."""
+
+    name: str
+    caption: str
+    header: list[str]
+    rows: list[list[str | Entry]] = field(default_factory=list)
+
+
+def read_results(folder: Path) -> pd.DataFrame:
+    """The long table of a run.
+
+    Raises:
+        ValueError: the folder holds no results.
+    """
+    file = folder / "results.csv"
+    if not file.exists():
+        raise ValueError(f"no results in {folder}: there is no results.csv")
+    text = ("reason", "shift", "noise", "variant", "metric", "graph_kind", "status", "given_graph")
+    frame = pd.read_csv(
+        file,
+        dtype=dict.fromkeys(text, str),
+        keep_default_na=False,
+        na_values={"value": [""], "fit_s": [""], "query_s": [""]},
+    )
+    if frame.empty:
+        raise ValueError(f"no results in {folder}: results.csv has no rows")
+    return frame
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Methods in the order of every table and plot: controls, our baselines, the rest."""
+    present = set(methods)
+    first = [name for name in DEFAULT_METHODS if name in present]
+    return first + sorted(present - set(first))
+
+
+def metrics_of(frame: pd.DataFrame) -> list[str]:
+    """The metrics with a value, in the order of the registry."""
+    present = set(frame["metric"])
+    return [name for name in METRICS if name in present]
+
+
+def blocks(frame: pd.DataFrame) -> list[str]:
+    """The columns that divide a table: the sweeps that vary, and d."""
+    return [axis for axis in SWEEPS if frame[axis].nunique() > 1] + ["d"]
+
+
+def paper_table(frame: pd.DataFrame, metric: str, missing: str = "error") -> Table:
+    """One metric: a row a method within each block, a column a scenario.
+
+    Args:
+        frame: rows of `read_results`. metric: of `metrics_of`.
+        missing: what to do with unequal sets of SCMs: refuse ("error"), take the common ones
+            ("common"), or average what is there and print n/N ("show").
+
+    Raises:
+        ValueError: methods have unequal sets of SCMs and `missing` is "error".
+    """
+    axes, scenarios = blocks(frame), list(dict.fromkeys(frame["scenario"]))
+    table = Table(metric, _caption(frame, metric), [*axes, "method", *scenarios])
+    for values, block in frame.groupby(axes, sort=True):
+        cells = {s: entries(block[block["scenario"] == s], metric, missing) for s in scenarios}
+        label = [_short(value) for value in values]
+        for method in in_order(set().union(*cells.values())):
+            table.rows.append([*label, method, *(cells[s].get(method, "-") for s in scenarios)])
+        table.rows.extend([*label, *row] for row in _published_rows(block, metric, scenarios))
+    return table
+
+
+def entries(block: pd.DataFrame, metric: str, missing: str) -> dict[str, Entry]:
+    """Each method's entry over the problems of a block, the best one marked."""
+    problems = set(block["problem"])
+    values = block[block["metric"] == metric].set_index(["method", "problem"])["value"]
+    have = {m: values.loc[m] for m in in_order(values.index.get_level_values(0))}
+    if missing == "common" and have:
+        problems = set.intersection(*(set(v.index) for v in have.values()))
+        have = {m: v[v.index.isin(problems)] for m, v in have.items()}
+    short = [f"{m} {len(v)}/{len(problems)}" for m, v in have.items() if len(v) < len(problems)]
+    if short and missing == "error":
+        place = f"{block['scenario'].iloc[0]} d={block['d'].iloc[0]}"
+        raise ValueError(
+            f"{metric}, {place}: unequal sets of problems ({', '.join(short)}); "
+            "choose --missing common or show"
+        )
+    found = {m: Entry(*mean_se(v), len(v), len(problems)) for m, v in have.items() if len(v)}
+    rivals = {m: e.mean for m, e in found.items() if m not in CONTROLS}
+    best = min(rivals.values(), default=None)
+    return {
+        m: Entry(e.mean, e.se, e.n, e.total, best=rivals.get(m) == best and m in rivals)
+        for m, e in found.items()
+    }
+
+
+def published_figures(block: pd.DataFrame, metric: str) -> dict[str, dict[str, Figure]]:
+    """Published figures beside a block: {method: {scenario: figure}}."""
+    first = block.iloc[0]
+    if first["given_graph"] != "true" or first["noise"] or not first["suite"].startswith("lorch"):
+        return {}
+    name = "noise" if metric == "noise_smoothed" else metric
+    place = (first["d"], first["n_context"], first["shift"], first["alpha"])
+    found: dict[str, dict[str, Figure]] = {}
+    for figure in matching(name, *place):
+        found.setdefault(figure.method, {})[figure.scenario] = figure
+    return found
+
+
+def _published_rows(block: pd.DataFrame, metric: str, scenarios: Sequence[str]) -> list[list]:
+    rows = []
+    for method, by_scenario in sorted(published_figures(block, metric).items()):
+        figures = [by_scenario.get(s) for s in scenarios]
+        text = ["-" if f is None else f"{f.mean:.2f} ({f.se:.2f})" for f in figures]
+        rows.append([f"{method} (paper)", *text])
+    return rows
+
+
+def _caption(frame: pd.DataFrame, metric: str) -> str:
+    fixed = [
+        f"{axis} {frame[axis].iloc[0]}"
+        for axis in SWEEPS
+        if frame[axis].nunique() == 1 and frame[axis].iloc[0] != ""
+    ]
+    counts = frame.groupby(["d", "scenario"])["problem"].nunique()
+    pools = (
+        f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    )
+    return (
+        f"{METRICS[metric].about}; mean (standard error) over {pools} SCMs a column, lower is "
+        f"better, best method bold (controls truth, floor, marginal apart). {', '.join(fixed)}. "
+        f"(paper): {SOURCE}, over 9 (IN) or 6 (OUT) other SCMs, presumably of variant causica."
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
+
+
+def compare_paper(frame: pd.DataFrame, missing: str = "show") -> Table:
+    """Every published figure beside ours.
+
+    A method of the paper gets its difference in combined standard errors; where the run has no
+    such method, the best published figure stands beside our best.
+    """
+    header = ["metric", "d", "scenario", "paper", "published", "ours", "value", "difference / SE"]
+    table = Table("compare-paper", COMPARE_CAPTION, header)
+    axes = blocks(frame)
+    for metric in metrics_of(frame):
+        for _, block in frame.groupby([*axes, "scenario"], sort=True):
+            figures = {
+                m: f[block["scenario"].iloc[0]]
+                for m, f in published_figures(block, metric).items()
+                if block["scenario"].iloc[0] in f
+            }
+            cells = entries(block, metric, missing)
+            table.rows.extend(_compared(metric, block.iloc[0], figures, cells))
+    if not table.rows:
+        raise ValueError("the paper has no figures for these problems")
+    return table
+
+
+COMPARE_CAPTION = (
+    f"Published ({SOURCE}) and ours, mean (standard error); the combined standard error is "
+    "sqrt(ours^2 + published^2 + 2 x 0.003^2), for figures printed to two digits. Rows of a paper "
+    "method without a counterpart in this run show our best method that is no control. The "
+    "published Cond-FiP noise column stands beside noise_smoothed too: its code smooths."
+)
+
+
+def _compared(
+    metric: str, place: pd.Series, figures: dict[str, Figure], cells: dict[str, Entry]
+) -> Iterable[list]:
+    best = [m for m, e in cells.items() if e.best]
+    for name, figure in sorted(figures.items()):
+        if metric == "noise_smoothed" and name != "Cond-FiP":
+            continue
+        for ours in [m for m in cells if NAMES.get(m) == name] or best[:1]:
+            entry = cells[ours]
+            gap = (entry.mean - figure.mean) / combined_se(entry.se, figure.se)
+            yield [
+                metric,
+                str(place["d"]),
+                place["scenario"],
+                name,
+                f"{figure.mean:.2f} ({figure.se:.2f})",
+                ours,
+                entry,
+                f"{gap:+.1f}",
+            ]
+
+
+def render(table: Table, form: str = "md") -> str:
+    """A table as Markdown, LaTeX (booktabs) or CSV."""
+    return {"md": _markdown, "tex": _latex, "csv": _csv}[form](table)
+
+
+def _markdown(table: Table) -> str:
+    rows = [[_bold(cell, "**{}**") for cell in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(table.header, *rows, strict=True)]
+    lines = [table.header, ["-" * w for w in widths], *rows]
+    body = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    ]
+    return "\n".join([f"### {table.name}", "", *body, "", table.caption, ""])
+
+
+def _latex(table: Table) -> str:
+    header = " & ".join(_escape(h) for h in table.header)
+    body, last = [], None
+    for row in table.rows:
+        if last is not None and row[0] != last:
+            body.append(r"\midrule")
+        last = row[0]
+        cells = [_bold(c, r"\textbf{{{}}}") if isinstance(c, Entry) else _escape(c) for c in row]
+        body.append(" & ".join(cells) + r" \\")
+    columns = "l" * len(table.header)
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escape(table.caption)}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            header + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _csv(table: Table) -> str:
+    rows = [[c.text() if isinstance(c, Entry) else c for c in row] for row in table.rows]
+    text = io.StringIO()
+    pd.DataFrame(rows, columns=table.header).to_csv(text, index=False)
+    return text.getvalue()
+
+
+def _bold(cell: str | Entry, pattern: str) -> str:
+    if not isinstance(cell, Entry):
+        return cell
+    return pattern.format(cell.text()) if cell.best else cell.text()
+
+
+def _escape(text: str) -> str:
+    for special in ("&", "%", "_", "#", "$"):
+        text = text.replace(special, "\\" + special)
+    return text.replace("^", r"\textasciicircum{}").replace("<", r"\textless{}")

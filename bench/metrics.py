@@ -131,6 +131,10 @@ def _known(problem: Problem, estimate: TableSCM) -> bool:
     return problem.truth is not None and estimate.noise_space == "additive"
 
 
+def _abducts(problem: Problem, estimate: TableSCM) -> bool:
+    return _known(problem, estimate) and getattr(estimate, "noise_metric", True)
+
+
 def _smooths(problem: Problem, estimate: TableSCM) -> bool:
     return problem.truth is not None and hasattr(estimate, "noise_smoothed")
 
@@ -144,7 +148,7 @@ def _unknown(problem: Problem, _: TableSCM) -> bool:
 
 
 METRICS = {
-    "noise": Metric(noise, "RMSE of the query rows' noise (residual abduction)", _known),
+    "noise": Metric(noise, "RMSE of the query rows' noise (residual abduction)", _abducts),
     "sample": Metric(sample, "RMSE of rows generated from the true query noise", _known),
     "intervention": Metric(intervention, "RMSE of interventional rows from the true noise", _known),
     "counterfactual": Metric(counterfactual, "RMSE of counterfactual query rows", _same_rows),

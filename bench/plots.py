@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from bench.registry import CONTROLS
 from bench.stats import mean_se
-from bench.tables import in_order, metrics_of
+from bench.tables import in_order, metrics_of, scenarios_of
 
 # Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in grey
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-CONTROL_STYLE = {"truth": "#FFFFFF", "floor": "#9A9A9A", "marginal": "#D0D0D0"}
+CONTROL_STYLE = {"truth": "#FFFFFF", "floor": "#777777", "marginal": "#BBBBBB"}
 RANKED = (
     "linear", "additive", "boosting", "gp", "mlp", "condfip", "condfip-incontext",
     "condfip-published", "fip", "fip-published", "deci", "causalnf", "dowhy",
@@ -26,7 +26,7 @@ RANKED = (
 def style(method: str) -> dict[str, str]:
     """The colour and marker of a method, the same in every plot of every run."""
     if method in CONTROL_STYLE:
-        return {"color": CONTROL_STYLE[method], "marker": "_"}
+        return {"color": CONTROL_STYLE[method], "marker": "x"}
     place = RANKED.index(method) if method in RANKED else sum(map(ord, method))
     colour, marker = place % len(COLOURS), (place + place // len(COLOURS)) % len(MARKERS)
     return {"color": COLOURS[colour], "marker": MARKERS[marker]}
@@ -45,7 +45,7 @@ def bars(frame: pd.DataFrame) -> Figure:
 
 
 def _grouped_bars(axes: Axes, rows: pd.DataFrame) -> None:
-    methods, scenarios = in_order(rows["method"]), list(dict.fromkeys(rows["scenario"]))
+    methods, scenarios = in_order(rows["method"]), scenarios_of(rows)
     width = 0.85 / len(methods)
     for k, method in enumerate(methods):
         cells = [rows[(rows["method"] == method) & (rows["scenario"] == s)] for s in scenarios]
@@ -71,7 +71,7 @@ def _mean_se(values: pd.Series) -> tuple[float, float]:
 
 def against_d(frame: pd.DataFrame) -> Figure:
     """Error against the number of nodes, a row a metric, a column a scenario; bars are SE."""
-    metrics, scenarios = metrics_of(frame), list(dict.fromkeys(frame["scenario"]))
+    metrics, scenarios = metrics_of(frame), scenarios_of(frame)
     figure = _figure(3.1 * len(scenarios), 2.4 * len(metrics))
     grid = figure.subplots(len(metrics), len(scenarios), sharex=True, squeeze=False)
     for i, metric in enumerate(metrics):
@@ -122,8 +122,6 @@ def runtime(frame: pd.DataFrame) -> Figure:
             seconds,
             part["value"].mean(),
             s=60,
-            edgecolor="black",
-            linewidth=0.5,
             label=method,
             **style(method),
         )
@@ -188,7 +186,7 @@ def _draw_mechanism(axes: Axes, problem: "object") -> None:
     value = problem.truth.mechanism(x).to_numpy()[:, child]
     axes.plot(x[:, parent], value, color="#D55E00")
     axes.set_xlabel(f"x{parent}", fontsize=8, labelpad=1)
-    axes.set_ylabel(f"x{child} ({len(parents[child])} parents)", fontsize=8, labelpad=1)
+    axes.set_ylabel(f"x{child}, parents: {len(parents[child])}", fontsize=8, labelpad=1)
     axes.tick_params(labelsize=7)
 
 
@@ -196,7 +194,7 @@ def _draw_marginals(axes: Axes, rows: np.ndarray) -> None:
     scaled = (rows - rows.mean(0)) / rows.std(0)
     axes.violinplot(list(scaled.T), showextrema=False, widths=0.9)
     deviation = rows.std(0)
-    ticks = [f"{j}\n{s:.2g}" for j, s in enumerate(deviation)]
+    ticks = [f"{j}\n{s:.0f}" if s >= 10 else f"{j}\n{s:.1f}" for j, s in enumerate(deviation)]
     axes.set_xticks(range(1, rows.shape[1] + 1), ticks, fontsize=6)
     axes.set_ylabel("standardised; sd below", fontsize=7)
     axes.tick_params(axis="y", labelsize=7)

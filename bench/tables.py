@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from bench.metrics import METRICS
 from bench.published import NAMES, SOURCE, Figure, matching
 from bench.registry import CONTROLS, DEFAULT_METHODS
+from bench.scm.families import SCENARIOS
 from bench.stats import combined_se, mean_se
 
 FORMATS = ("md", "tex", "csv")
@@ -81,6 +82,12 @@ def metrics_of(frame: pd.DataFrame) -> list[str]:
     return [name for name in METRICS if name in present]
 
 
+def scenarios_of(frame: pd.DataFrame) -> list[str]:
+    """Scenarios in the paper's order, others by name."""
+    present = set(frame["scenario"])
+    return [s for s in SCENARIOS if s in present] + sorted(present - set(SCENARIOS))
+
+
 def blocks(frame: pd.DataFrame) -> list[str]:
     """The columns that divide a table: the sweeps that vary, and d."""
     return [axis for axis in SWEEPS if frame[axis].nunique() > 1] + ["d"]
@@ -97,7 +104,7 @@ def paper_table(frame: pd.DataFrame, metric: str, missing: str = "error") -> Tab
     Raises:
         ValueError: methods have unequal sets of SCMs and `missing` is "error".
     """
-    axes, scenarios = blocks(frame), list(dict.fromkeys(frame["scenario"]))
+    axes, scenarios = blocks(frame), scenarios_of(frame)
     table = Table(metric, _caption(frame, metric), [*axes, "method", *scenarios])
     for values, block in frame.groupby(axes, sort=True):
         cells = {s: entries(block[block["scenario"] == s], metric, missing) for s in scenarios}
@@ -214,7 +221,7 @@ def _compared(
         if metric == "noise_smoothed" and name != "Cond-FiP":
             continue
         for ours in [m for m in cells if NAMES.get(m) == name] or best[:1]:
-            entry = cells[ours]
+            entry = replace(cells[ours], best=False)
             gap = (entry.mean - figure.mean) / combined_se(entry.se, figure.se)
             yield [
                 metric,

@@ -1,0 +1,110 @@
+"""Who may import whom. The table is the architecture; the test only reads it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("bench", "baselines", "condfip")
+LEAVES = ["bench.scm", "bench.task", "bench.method"]
+HEAVY = {"pandas", "networkx", "scipy", "sklearn", "matplotlib", "psutil", "joblib", "rich"}
+LIGHT = ("bench.scm", "bench.task", "bench.method", "bench.metrics", "condfip")
+
+MAY_IMPORT = {
+    "bench": [],
+    "bench.scm": [],
+    "bench.task": ["bench.scm"],
+    "bench.suite": ["bench.task"],
+    "bench.method": ["bench.scm", "bench.task"],
+    "bench.metrics": ["bench.scm", "bench.task"],
+    "bench.suites": ["bench.scm", "bench.task", "bench.suite"],
+    "bench.measure": [],
+    "bench.stats": [],
+    "bench.published": [],
+    "bench.scaffold": [],
+    "bench.records": ["bench.task"],
+    "bench.registry": ["bench.scm", "bench.task", "bench.method", "bench.suite"],
+    "bench.own": ["bench.scm", "bench.task", "bench.method", "bench.registry"],
+    "bench.tables": [
+        "bench.scm",
+        "bench.metrics",
+        "bench.published",
+        "bench.registry",
+        "bench.stats",
+    ],
+    "bench.plots": ["bench.registry", "bench.stats", "bench.tables"],
+    "bench.runner": [
+        "bench.task",
+        "bench.metrics",
+        "bench.registry",
+        "bench.records",
+        "bench.measure",
+    ],
+    "bench.conformance": ["bench.scm", "bench.metrics", "bench.registry", "bench.measure"],
+    "bench.speed": ["bench.scm", "bench.registry", "bench.measure"],
+    "bench.run": [
+        "bench.task",
+        "bench.measure",
+        "bench.records",
+        "bench.registry",
+        "bench.runner",
+        "bench.tables",
+        "bench.plots",
+    ],
+    "bench.cli": ["bench"],
+    "bench.__main__": ["bench.cli"],
+    "baselines": LEAVES,
+    "condfip": LEAVES,
+    "condfip.train": ["condfip", *LEAVES, "bench.metrics", "bench.suites"],
+    "condfip.__main__": ["condfip", *LEAVES, "bench.registry", "bench.metrics", "bench.suites"],
+}
+
+
+def module_of(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def sources():
+    return [path for top in OURS for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+def layer(module):
+    inside = [k for k in MAY_IMPORT if module == k or module.startswith(k + ".")]
+    return max(inside, key=len, default=module)
+
+
+def imported(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+@pytest.mark.parametrize("path", sources(), ids=module_of)
+def test_imports_follow_the_table(path):
+    module = module_of(path)
+    allowed = [layer(module), *MAY_IMPORT[layer(module)]]
+    ours = [n for n in imported(ast.parse(path.read_text())) if n.split(".")[0] in OURS]
+    wrong = [n for n in ours if not any(n == a or n.startswith(a + ".") for a in allowed)]
+    assert not wrong, f"{module} imports {wrong}"
+
+
+def top_level_imports(tree):
+    guards = [n for n in tree.body if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
+    for node in tree.body:
+        if node not in guards:
+            yield from imported(ast.Module([node], [])) if not is_scope(node) else ()
+
+
+def is_scope(node):
+    return isinstance(node, ast.FunctionDef | ast.ClassDef)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in sources() if module_of(p).startswith(LIGHT)], ids=module_of
+)
+def test_what_training_needs_imports_little(path):
+    names = {n.split(".")[0] for n in top_level_imports(ast.parse(path.read_text()))}
+    assert not names & HEAVY

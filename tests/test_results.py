@@ -1,0 +1,109 @@
+"""Tables, statistics, published figures, and every committed table."""
+
+import json
+import math
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.plots import RANKED, style
+from bench.published import figures, matching
+from bench.records import COLUMNS
+from bench.registry import METHODS, SUITES
+from bench.stats import combined_se, mean_se, paired_difference
+from bench.tables import Entry, Table, compare_paper, metrics_of, paper_table, read_results, render
+
+ROOT = Path(__file__).parents[1]
+RUNS = sorted(path.parent for path in (ROOT / "results").glob("*/results.csv"))
+
+
+def test_mean_and_standard_error_by_hand():
+    mean, error = mean_se([1.0, 2.0, 3.0])
+    assert mean == 2 and error == pytest.approx(1 / math.sqrt(3))
+    assert math.isnan(mean_se([1.0])[1])
+    assert paired_difference([2.0, 4.0], [1.0, 1.0]) == (2.0, pytest.approx(1.0))
+    for wrong in ([], [1.0, float("nan")]):
+        with pytest.raises(ValueError):
+            mean_se(wrong)
+    with pytest.raises(ValueError, match="equal sets"):
+        paired_difference([1.0], [1.0, 2.0])
+    assert combined_se(0.03, 0.04) == pytest.approx(math.sqrt(0.0025 + 2 * 0.003**2))
+
+
+def test_published_figures_are_all_there():
+    assert len(figures()) == 1388
+    found = {(f.method, f.scenario): f.mean for f in matching("noise", 10)}
+    assert len(found) == 16
+    assert found["DoWhy", "RFF_IN"] == 0.13 and found["Cond-FiP", "RFF_IN"] == 0.10
+    assert {f.table for f in matching("counterfactual", 20)} == {30}
+    assert {f.table for f in matching("noise", 10, shift="noise", alpha=5)} == {7}
+    assert {f.table for f in matching("noise", 20, n_context=1000)} == {27}
+
+
+def test_rendering_marks_the_best_and_the_missing():
+    row = ["10", "a_b", Entry(0.5, 0.01, 9, 9, best=True), Entry(1, math.nan, 1, 2)]
+    table = Table("noise", "50% of x_1", ["d", "method", "LIN", "RFF"], [row])
+    assert "**0.500 (0.010)**" in render(table) and "1.000 1/2" in render(table)
+    latex = render(table, "tex")
+    assert r"\textbf{0.500 (0.010)}" in latex and r"a\_b" in latex and r"50\%" in latex
+    assert render(table, "csv").splitlines()[1] == "10,a_b,0.500 (0.010),1.000 1/2"
+
+
+def test_every_known_method_has_a_colour_of_its_own():
+    drawn = {tuple(style(name).values()) for name in RANKED}
+    assert len(drawn) == len(RANKED)
+
+
+@pytest.mark.parametrize("group", [METHODS, SUITES])
+def test_the_installed_entry_points_are_those_of_the_project(group):
+    """A new line is invisible until `pip install -e .` runs again."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    installed = {
+        e.name: e.value for e in entry_points(group=group) if e.dist.name == "condfip-bench"
+    }
+    assert installed == project["entry-points"][group], "run: pip install -e ."
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=lambda path: path.name)
+def test_every_committed_run_opens(folder):
+    frame = read_results(folder)
+    assert tuple(frame.columns) == COLUMNS
+    assert json.loads((folder / "run.json").read_text())["command"].startswith(
+        "python -m bench run"
+    )
+    assert len(list((folder / "records").glob("*.json"))) == len(
+        frame.drop_duplicates(["problem", "method"])
+    )
+    for metric in metrics_of(frame):
+        table = paper_table(frame, metric, "show")
+        for form in ("md", "tex", "csv"):
+            written = (folder / "tables" / f"{metric}.{form}").read_text()
+            assert written == render(table, form)
+
+
+def quick(metric):
+    frame = read_results(ROOT / "results" / "lorch-quick")
+    rows = frame[frame["metric"] == metric]
+    return rows.pivot(index=["scenario", "d", "problem"], columns="method", values="value")
+
+
+@pytest.mark.parametrize("metric", ["noise", "sample", "intervention", "counterfactual"])
+def test_the_controls_are_the_ends_of_the_scale(metric):
+    values = quick(metric)
+    assert (values["truth"] < 1e-6).all()
+    if metric != "counterfactual":
+        means = values.groupby("scenario").mean()
+        assert (means.idxmax(axis=1) == "marginal").all()
+    for _, cell in values.loc["RFF_IN"].groupby("d"):
+        for method in set(values.columns) - {"truth", "floor"}:
+            mean, error = paired_difference(cell[method], cell["floor"])
+            assert mean > -2 * error, f"{method} lies below the floor by {-mean / error:.1f} SE"
+
+
+def test_the_quick_run_compares_with_the_paper():
+    frame = read_results(ROOT / "results" / "lorch-quick")
+    rows = pd.DataFrame(compare_paper(frame).rows, columns=compare_paper(frame).header)
+    assert set(rows["paper"]) == {"Cond-FiP", "DECI", "DoWhy", "FiP"}

@@ -1,0 +1,169 @@
+"""Problems and suites: streams, interventions, the floor, and what a method may see."""
+
+import dataclasses
+import pickle
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.metrics import METRICS
+from bench.registry import SUITES, find_suite, load_suite, names
+from bench.task import Dataset
+
+FOUR = ("noise", "sample", "intervention", "counterfactual")
+
+
+def one(**axes):
+    axes = {"scenario": "RFF_IN", "graph_kind": "er", "scms": 1, **axes}
+    return load_suite("lorch", "smoke", **axes)[0]
+
+
+@pytest.mark.parametrize("suite", names(SUITES))
+def test_every_suite_keeps_the_laws(suite):
+    tasks = find_suite(suite).tasks("smoke")
+    assert len({task.name for task in tasks}) == len(tasks)
+    for task in tasks:
+        problem = task.problem()
+        assert pickle.loads(pickle.dumps(task)).problem().sha() == problem.sha()
+        assert nx.is_directed_acyclic_graph(problem.graph)
+        assert list(problem.context.columns) == list(problem.graph.nodes)
+        if problem.truth is None:
+            continue
+        for metric in FOUR:
+            assert METRICS[metric].value(problem, problem.truth) < 1e-6
+        reference = problem.truth.noise(problem.query)
+        np.testing.assert_allclose(reference, problem.query_noise, atol=1e-8)
+
+
+def test_presets_have_their_sizes():
+    assert [len(load_suite("lorch", p)) for p in ("smoke", "quick", "paper")] == [10, 40, 120]
+
+
+def test_names_say_the_settings():
+    tasks = load_suite("lorch", "quick")
+    assert "lorch/lorch/rff_in/sf_in/d20/i0" in {task.name for task in tasks}
+    task = one(n_context=100, shift="noise", alpha=2, noise="student_t")
+    assert task.name.endswith("er/d10/i0/n=100/q=50/noise-alpha=2/noise=student_t")
+
+
+def test_a_short_context_begins_a_long_one():
+    short, long = (one(n_context=n).problem() for n in (50, 1200))
+    pd.testing.assert_frame_equal(long.context[:50], short.context)
+    assert short.query.equals(long.query)
+    assert [i.do for i in short.interventions] == [i.do for i in long.interventions]
+
+
+def test_alpha_and_noise_leave_the_graph_and_the_mechanisms_draws():
+    plain, shifted = one(), one(shift="noise", alpha=5)
+    assert np.array_equal(plain.problem().data.adjacency, shifted.problem().data.adjacency)
+    np.testing.assert_allclose(shifted.problem().query_noise, 5 * plain.problem().query_noise)
+    laplace = one(noise="laplace").problem().truth.scm
+    assert np.array_equal(laplace.mechanism.omega, plain.problem().truth.scm.mechanism.omega)
+
+
+def test_more_scms_begin_with_the_same_ones():
+    few, more = (load_suite("lorch", "quick", d=10, scms=k) for k in (2, 3))
+    assert set(few) < set(more)
+    assert len({task.problem().sha() for task in few}) == len(few)
+
+
+def test_seeds_draw_other_scms():
+    assert load_suite("lorch", seed=1)[0].problem().sha() != load_suite("lorch")[0].problem().sha()
+
+
+def test_interventions_are_on_distinct_nodes_within_the_quantiles():
+    for d in (5, 20):
+        problem = one(d=d, n_query=400).problem()
+        assert len(problem.interventions) == min(d, 10)
+        nodes = [name for i in problem.interventions for name in i.do]
+        assert len(set(nodes)) == len(nodes)
+        for i in problem.interventions:
+            ((name, value),) = i.do.items()
+            low, high = problem.query[name].quantile([0.1, 0.9])
+            assert low <= value <= high
+            assert (i.rows[name] == value).all()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"d": "ten"}, {"scenario": "QUAD_IN"}, {"colour": 1}, {"d": -3}, {"alpha": 2}]
+)
+def test_unknown_axes_and_values_are_refused(wrong):
+    with pytest.raises(ValueError, match="axis|unknown|alpha"):
+        load_suite("lorch", **wrong)
+
+
+def test_where_filters_and_says_when_nothing_is_left():
+    suite = find_suite("lorch")
+    kept = suite.where(suite.tasks("quick"), scenario="rff_in", d="20")
+    assert {(t.scenario, t.d) for t in kept} == {("RFF_IN", 20)}
+    with pytest.raises(ValueError, match="no task"):
+        suite.where(suite.tasks("quick"), d=50)
+
+
+def test_a_dataset_holds_nothing_but_rows_names_and_graph():
+    assert {f.name for f in dataclasses.fields(Dataset)} == {"rows", "names", "adjacency"}
+
+
+@pytest.mark.parametrize(
+    "df,edges,message",
+    [
+        (pd.DataFrame({"a": [1.0, np.nan], "b": [1.0, 2.0]}), [], "NaN"),
+        (pd.DataFrame({"a": ["x", "y"], "b": [1.0, 2.0]}), [], "text"),
+        (pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}), [("a", "z")], "unknown columns"),
+        (pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}), [("a", "b"), ("b", "a")], "cycle"),
+        (pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}), [("a", "a")], "cycle"),
+    ],
+)
+def test_bad_tables_and_graphs_are_refused(df, edges, message):
+    with pytest.raises(ValueError, match=message):
+        Dataset.of(df, nx.DiGraph(edges))
+
+
+def test_the_floor_is_the_posterior_mean_of_a_conjugate_model():
+    """On linear SCMs it solves the normal equations of ridge regression."""
+    problem = one(scenario="LIN_IN").problem()
+    noise = problem.truth.scm.noise_model.variance[0].numpy()
+    answer = problem.floor.mechanism(problem.query).to_numpy()
+    for j, parents in enumerate(problem.data.parents()):
+        design, query = (
+            np.column_stack([rows[:, parents], np.ones(len(rows))])
+            for rows in (problem.data.rows, problem.query_rows)
+        )
+        precision = np.diag(np.r_[np.full(len(parents), 3 / 13), 1 / 3])
+        normal = design.T @ design / noise[j] + precision
+        weights = np.linalg.solve(normal, design.T @ problem.data.rows[:, j] / noise[j])
+        np.testing.assert_allclose(answer[:, j], query @ weights, rtol=1e-6, atol=1e-6)
+
+
+def test_metrics_by_hand():
+    from bench.metrics import mmd, rmse
+
+    error = np.array([[3.0, 4.0], [0.0, 0.0]])
+    assert rmse(error, np.array([1.0, 1.0])) == pytest.approx(np.sqrt(12.5) / 2)
+    assert rmse(error, np.array([3.0, 4.0])) == pytest.approx(0.5)
+    x, y = np.array([[0.0], [1.0]]), np.array([[2.0], [4.0]])
+    squares = np.array([[0, 1, 4, 16], [1, 0, 1, 9], [4, 1, 0, 4], [16, 9, 4, 0]])
+    kernel = np.exp(-squares / (np.median([1, 4, 16, 1, 9, 4]) / 2))
+    expected = kernel[:2, :2].mean() + kernel[2:, 2:].mean() - 2 * kernel[:2, 2:].mean()
+    assert mmd(x, y) == pytest.approx(expected)
+    assert mmd(x, x) == pytest.approx(0)
+
+
+def test_a_wrong_answer_is_no_number():
+    problem = one().problem()
+
+    class Short:
+        noise_space = "additive"
+
+        def noise(self, df):
+            return df.iloc[:-1]
+
+    class Holed(Short):
+        def noise(self, df):
+            return df * np.nan
+
+    for wrong, message in ((Short(), "shape"), (Holed(), "NaN")):
+        with pytest.raises(ValueError, match=message):
+            METRICS["noise"].value(problem, wrong)

@@ -1,0 +1,121 @@
+"""Weights on disk: safetensors with a JSON header and a sha256 over both, written atomically."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from condfip.config import Config
+from condfip.model import CondFiPModel
+
+HEADER, DIGEST = "condfip", "sha256"
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
+    """Writes tensors and header in one step, so that a stop leaves the old file or the new one.
+
+    Returns:
+        The sha256 of the contents.
+    """
+    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    text = json.dumps(header, sort_keys=True)
+    digest = _digest(tensors, text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    save_file(tensors, partial, {HEADER: text, DIGEST: digest})
+    os.replace(partial, path)
+    return digest
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
+    """Tensors, header and sha256 of a file of `write`.
+
+    Raises:
+        ValueError: the file is missing, corrupted, truncated, or not one of ours.
+    """
+    if not path.is_file():
+        raise ValueError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is no readable checkpoint: {error}") from None
+    if HEADER not in metadata:
+        raise ValueError(f"{path} is no checkpoint of condfip: its header is missing")
+    digest = _digest(tensors, metadata[HEADER])
+    if digest != metadata.get(DIGEST):
+        raise ValueError(f"{path} is corrupted: its sha256 is {digest[:12]}, not the recorded one")
+    return tensors, json.loads(metadata[HEADER]), digest
+
+
+def _digest(tensors: Mapping[str, Tensor], header: str) -> str:
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Networks ready for use, and how they came to be.
+
+    Attributes:
+        config: sizes and training settings. model: both networks.
+        stages: for each trained stage its steps, datasets, seconds, device, commit.
+        sha: of the file, "" before it is written.
+    """
+
+    config: Config
+    model: CondFiPModel
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sha: str = ""
+
+    def save(self, path: Path) -> str:
+        """Writes the checkpoint and returns its sha256."""
+        header = {"config": self.config.as_dict(), "stages": self.stages}
+        return write(path, self.model.state_dict(), header)
+
+
+def load(path: Path, device: str = "cpu") -> Checkpoint:
+    """Reads a checkpoint of `Checkpoint.save`.
+
+    Raises:
+        ValueError: see `read`; or the header or the tensors do not describe these networks.
+    """
+    tensors, header, sha = read(path)
+    try:
+        config, stages = Config.from_dict(header["config"]), header["stages"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} describes another kind of model: {error}") from None
+    model = CondFiPModel(config.model)
+    fill(model, tensors, path)
+    return Checkpoint(config, model.to(device).eval(), stages, sha)
+
+
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copies tensors into a module.
+
+    Raises:
+        ValueError: a tensor is missing, unknown, or of another shape.
+    """
+    own = module.state_dict()
+    missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    if missing or unknown:
+        what = f"lacks {missing[0]}" if missing else f"has the unknown {unknown[0]}"
+        raise ValueError(f"{path} does not fit the networks: it {what}")
+    for name, tensor in tensors.items():
+        if tensor.shape != own[name].shape:
+            shapes = f"{tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
+            raise ValueError(f"{path} does not fit the networks: {name} is {shapes}")
+    module.load_state_dict(dict(tensors))

@@ -1,0 +1,169 @@
+"""Sizes and training settings, written once: `PRESETS` names the instances that are used."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+POOLINGS = ("max", "mean")
+STAGES = ("encoder", "decoder")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the networks; the defaults are the published ones (Mahajan et al. 2025).
+
+    Attributes:
+        width: E, of every token. hidden: of the feed-forward networks.
+        encoder_layers: pairs of attention over samples and over nodes.
+        encoder_heads, encoder_head: number and width of the encoder's heads.
+        readout: hidden width of the encoder's noise head.
+        dataset_layers: further pairs in the decoder, before pooling.
+        decoder_layers: adaptive layers. decoder_heads, decoder_head: everywhere in the decoder.
+        pooling: over samples, of `POOLINGS`; the published model takes the maximum.
+    """
+
+    width: int = 256
+    hidden: int = 512
+    encoder_layers: int = 4
+    encoder_heads: int = 8
+    encoder_head: int = 32
+    readout: int = 1024
+    dataset_layers: int = 2
+    decoder_layers: int = 4
+    decoder_heads: int = 8
+    decoder_head: int = 64
+    pooling: str = "max"
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Which SCMs a stage is trained on.
+
+    Attributes:
+        nodes, rows: a step draws one of each. rows counts the context.
+        queries: further rows that the decoder is scored on.
+        mechanisms: LIN, RFF. graph_kinds: of `bench.scm.graphs`. variant: lorch or causica.
+    """
+
+    nodes: tuple[int, ...] = (20,)
+    rows: tuple[int, ...] = (400,)
+    queries: int = 0
+    mechanisms: tuple[str, ...] = ("LIN", "RFF")
+    graph_kinds: tuple[str, ...] = ("er", "sf_in", "sf_out")
+    variant: str = "lorch"
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """How one stage is trained; the defaults are the published ones.
+
+    Attributes:
+        prior: of the data. batch: datasets a step. chunk: datasets held at once (accumulation).
+        rate: peak learning rate. warmup: steps. steps: after which the cosine has ended.
+        betas, decay: of Adam. muon: orthogonalised updates of the matrices instead of Adam's.
+        ema: of the weights that are used. clip: largest norm of a gradient.
+    """
+
+    prior: PriorConfig = PriorConfig()
+    batch: int = 8
+    chunk: int = 8
+    rate: float = 1e-4
+    warmup: int = 1000
+    steps: int = 10_000
+    betas: tuple[float, float] = (0.9, 0.95)
+    decay: float = 5e-9
+    muon: bool = False
+    ema: float = 0.999
+    clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """A preset: the networks and both stages."""
+
+    name: str
+    model: ModelConfig
+    encoder: StageConfig
+    decoder: StageConfig
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for a checkpoint's header."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `as_dict`; unknown fields are a TypeError."""
+        return cls(
+            values["name"],
+            ModelConfig(**values["model"]),
+            _stage(values["encoder"]),
+            _stage(values["decoder"]),
+        )
+
+
+def _stage(values: dict[str, Any]) -> StageConfig:
+    prior = PriorConfig(**{key: _frozen(value) for key, value in values["prior"].items()})
+    return StageConfig(**{key: _frozen(v) for key, v in (values | {"prior": prior}).items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+PAPER = Config(
+    "paper",
+    ModelConfig(),
+    encoder=StageConfig(),
+    decoder=StageConfig(PriorConfig(rows=(200,), queries=200)),
+)
+
+_SMALL = StageConfig(
+    PriorConfig(nodes=(6, 10, 14), rows=(64, 128)),
+    batch=12,
+    chunk=6,
+    rate=2e-3,
+    warmup=100,
+    steps=100_000,
+    decay=0.0,
+    muon=True,
+    ema=0.998,
+)
+SMALL = Config(
+    "small",
+    ModelConfig(
+        width=64,
+        hidden=128,
+        encoder_layers=3,
+        encoder_heads=4,
+        encoder_head=16,
+        readout=64,
+        decoder_layers=4,
+        decoder_heads=4,
+        decoder_head=16,
+        pooling="mean",
+    ),
+    encoder=_SMALL,
+    decoder=replace(_SMALL, prior=replace(_SMALL.prior, queries=64)),
+)
+
+_SMOKE = replace(
+    _SMALL, prior=PriorConfig(nodes=(4,), rows=(16,), queries=8), batch=4, chunk=2, warmup=5
+)
+SMOKE = Config(
+    "smoke",
+    ModelConfig(
+        width=16,
+        hidden=32,
+        encoder_layers=1,
+        encoder_heads=2,
+        encoder_head=8,
+        readout=16,
+        dataset_layers=1,
+        decoder_layers=2,
+        decoder_heads=2,
+        decoder_head=8,
+    ),
+    encoder=replace(_SMOKE, prior=replace(_SMOKE.prior, queries=0)),
+    decoder=_SMOKE,
+)
+
+PRESETS = {preset.name: preset for preset in (PAPER, SMALL, SMOKE)}

@@ -1,0 +1,88 @@
+"""Attention over samples and over parents, in pre-norm blocks.
+
+Tokens are [B, D, N, E]: B datasets, D nodes, N rows, width E; heads are written H, their width K.
+`adjacency` [B, D, D] is True at [b, i, j] where i is a parent of j.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MASKED = -1e9  # finite, so that a root's empty sum has gradient 0 instead of NaN
+
+Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def parent_weights(scores: Tensor, allowed: Tensor) -> Tensor:
+    """exp(s) / max(1, sum of exp(s)) over the allowed last entries, exactly 0 elsewhere.
+
+    Source: the attention over a causal graph of Scetbon et al., "A Fixed-Point Approach for Causal
+    Generative Modeling", ICML 2024: weights add up to at most one, and to zero for a root.
+    """
+    scores = scores.float().masked_fill(~allowed, MASKED)
+    return (scores - scores.logsumexp(-1, keepdim=True).clamp(min=0)).exp()
+
+
+def over_samples(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Each node's rows attend to each other: [B, D, N, H, K] -> [B, D, N, H, K]."""
+    rows = [t.flatten(0, 1).transpose(1, 2) for t in (query, key, value)]  # [B D, H, N, K]
+    return F.scaled_dot_product_attention(*rows).transpose(1, 2).view(query.shape)
+
+
+def over_parents(adjacency: Tensor) -> Mix:
+    """Each row's nodes attend to their parents: [B, D, N, H, K] -> [B, D, N, H, K]."""
+    allowed = adjacency.mT[:, None, None]  # [B, 1, 1, D child, D parent]
+
+    def mix(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        query, key, value = (t.permute(0, 2, 3, 1, 4) for t in (query, key, value))
+        weights = parent_weights(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+        return (weights.to(value.dtype) @ value).permute(0, 3, 1, 2, 4)
+
+    return mix
+
+
+def feed_forward(width: int, hidden: int) -> nn.Sequential:
+    """Norm and one hidden layer."""
+    layers = nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
+    return nn.Sequential(*layers)
+
+
+class Block(nn.Module):
+    """x + attention, then + feed-forward; queries, keys and values have norms of their own."""
+
+    def __init__(self, width: int, heads: int, head: int, hidden: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.maps = nn.ModuleList(nn.Linear(width, heads * head) for _ in range(3))
+        self.out = nn.Linear(heads * head, width)
+        self.feed_forward = feed_forward(width, hidden)
+
+    def forward(self, x: Tensor, mix: Mix) -> Tensor:
+        """Tokens [B, D, N, E] -> [B, D, N, E]; `mix` says who attends to whom."""
+        mixed = mix(*self._project(x)).flatten(-2)
+        x = x + self.out(mixed)
+        return x + self.feed_forward(x)
+
+    def _project(self, x: Tensor) -> list[Tensor]:
+        """Queries, keys, values [B, D, N, H, K] in one product: the norms' gains join the maps."""
+        pairs = list(zip(self.norms, self.maps, strict=True))
+        weight = torch.cat([linear.weight * norm.weight for norm, linear in pairs])
+        bias = torch.cat([linear.bias + linear.weight @ norm.bias for norm, linear in pairs])
+        joint = F.linear(F.layer_norm(x, x.shape[-1:]), weight, bias)
+        return [part.unflatten(-1, (self.heads, -1)) for part in joint.chunk(3, -1)]
+
+
+class Pair(nn.Module):
+    """Attention over samples, then over parents."""
+
+    def __init__(self, width: int, heads: int, head: int, hidden: int) -> None:
+        super().__init__()
+        self.samples = Block(width, heads, head, hidden)
+        self.parents = Block(width, heads, head, hidden)
+
+    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """Tokens [B, D, N, E] -> [B, D, N, E]."""
+        return self.parents(self.samples(x, over_samples), over_parents(adjacency))

@@ -1,0 +1,178 @@
+"""Cond-FiP as a method of the benchmark: zero-shot, from a checkpoint."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.method import StandardisedMechanisms
+from bench.scm.table import AdditiveSCM, Do, to_array
+from bench.task import Dataset, Task
+from condfip.checkpoint import Checkpoint, load
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+WEIGHTS = Path(__file__).parent / "weights"
+SHIPPED = WEIGHTS / "small.safetensors"
+TOKENS = 2**15  # nodes times rows held at once: larger chunks leave the processor's cache
+
+
+class CondFiPSCM(AdditiveSCM):
+    """The estimate: the decoder abducts and generates; the encoder smooths."""
+
+    noise_space = "additive"
+
+    def noise_smoothed(self, df: "pd.DataFrame") -> "pd.DataFrame":
+        """The encoder's noise of the rows themselves, which sees each value it explains."""
+        x = to_array(df, self.names)
+        return self._answer(x - self.mechanisms.smoothed(x), df)
+
+
+class PublishedSCM(CondFiPSCM):
+    """The estimate as published: the encoder abducts, the decoder generates."""
+
+    noise_metric = False
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        names, _, mechanisms, context = arguments
+        residuals = context - mechanisms.smoothed(context)
+        self.residuals = residuals - residuals.mean(0)
+        self.noise_scale = self.residuals.std(0, ddof=1)
+
+    def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
+        """See `noise_smoothed`."""
+        return self.noise_smoothed(df)
+
+    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
+        """Generates from the encoder's noise."""
+        return self.generate(self.noise_smoothed(df), do)
+
+
+class CondFiP:
+    """Cond-FiP (Mahajan et al., TMLR 2025) with one mechanism to abduct and to generate.
+
+    Args:
+        checkpoint: a file of `condfip.checkpoint`; by default the shipped one.
+        device: where the networks run.
+    """
+
+    version = "1"
+    noise_space = "additive"
+    estimate = CondFiPSCM
+
+    def __init__(self, checkpoint: str | Path = SHIPPED, device: str = "cpu") -> None:
+        self.path, self.device = Path(checkpoint), device
+
+    @classmethod
+    def from_pretrained(cls, checkpoint: str | Path = SHIPPED, device: str = "cpu") -> Self:
+        """A method ready for use; reads the checkpoint at once.
+
+        Raises:
+            ValueError: see `condfip.checkpoint.load`.
+        """
+        method = cls(checkpoint, device)
+        method.loaded  # noqa: B018
+        return method
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Self:
+        """A method with networks at hand, as training validates them."""
+        method = cls(device=str(next(checkpoint.model.parameters()).device))
+        method.loaded = checkpoint
+        return method
+
+    @cached_property
+    def loaded(self) -> Checkpoint:
+        """The networks."""
+        return load(self.path, self.device)
+
+    @property
+    def checkpoint_sha(self) -> str:
+        """Names the weights in records."""
+        return self.loaded.sha
+
+    @property
+    def pretrain_s(self) -> float:
+        """Seconds of training behind the weights."""
+        return float(sum(stage["seconds"] for stage in self.loaded.stages.values()))
+
+    def seen_in_training(self, task: Task) -> bool:
+        """Whether both stages met the task's family of SCMs."""
+        stages = self.loaded.config.encoder, self.loaded.config.decoder
+        families = [
+            [f"{mechanism}_IN" for mechanism in stage.prior.mechanisms] for stage in stages
+        ]
+        return task.suite == "lorch" and all(task.scenario in family for family in families)
+
+    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
+        """Embeds the context once.
+
+        Raises:
+            ValueError: see `bench.task.Dataset.of`.
+        """
+        return self.fit_arrays(Dataset.of(df, graph), seed=seed)
+
+    def fit_arrays(self, data: Dataset, *, seed: int = 0) -> AdditiveSCM:
+        """`fit` without tables."""
+        mechanisms = Mechanisms(data, self.loaded, seed)
+        return self.estimate(data.names, data.adjacency, mechanisms, data.rows)
+
+
+class CondFiPPublished(CondFiP):
+    """Cond-FiP with the published abduction, for comparison."""
+
+    estimate = PublishedSCM
+
+
+class Mechanisms(StandardisedMechanisms):
+    """The networks in the data's units."""
+
+    def __init__(self, data: Dataset, checkpoint: Checkpoint, seed: int) -> None:
+        super().__init__(data, lambda z, parents, _: Embedded(checkpoint, z, parents), seed)
+
+    def smoothed(self, x: np.ndarray) -> np.ndarray:
+        """The encoder's F of rows [N, D], from the rows themselves; roots keep their mean."""
+        if self.predict is None:
+            return np.broadcast_to(self.mean[self.place], x.shape)
+        answer = self.predict.smoothed(self._standardise(x))
+        return (self.mean + self.scale * answer)[:, self.place]
+
+
+class Embedded:
+    """A context that the networks have read; all in standardised units."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, z: np.ndarray, parents: Sequence[np.ndarray]
+    ) -> None:
+        self.model = checkpoint.model
+        self.device = next(self.model.parameters()).device
+        adjacency = torch.zeros(1, z.shape[1], z.shape[1], dtype=torch.bool)
+        for child, its_parents in enumerate(parents):
+            adjacency[0, its_parents.tolist(), child] = True
+        self.adjacency = adjacency.to(self.device)
+        with torch.inference_mode():
+            self.embedding = self.model.embedding(self._tensor(z), self.adjacency)
+
+    def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """F of `nodes` at rows [M, D]: [M, len(nodes)]."""
+        asked = torch.tensor(list(nodes), device=self.device)
+        rows = max(TOKENS // len(asked), 1)
+        parts = self._tensor(z).split(rows, 1)
+        with torch.inference_mode():
+            answers = [self.model.decoder(p, self.embedding, self.adjacency, asked) for p in parts]
+        return torch.cat(answers, 1)[0].double().cpu().numpy()
+
+    def smoothed(self, z: np.ndarray) -> np.ndarray:
+        """The encoder's F of rows [M, D] that are its own context."""
+        with torch.inference_mode():
+            return self.model.encoder(self._tensor(z), self.adjacency)[0].double().cpu().numpy()
+
+    def _tensor(self, z: np.ndarray) -> Tensor:
+        return torch.as_tensor(z, dtype=torch.float32, device=self.device)[None]

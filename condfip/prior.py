@@ -1,0 +1,68 @@
+"""Training data: fresh standardised datasets of the Lorch prior, drawn on the device."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from bench.scm.families import Family, on_graphs
+from bench.scm.graphs import draw_graphs
+from condfip.config import PriorConfig
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B datasets in units of their context's standard deviations.
+
+    Attributes:
+        rows: context, then queries, [B, N, D]. target: F of all rows, [B, N, D].
+        adjacency: [B, D, D], row = parent. context: how many rows are context.
+    """
+
+    rows: Tensor
+    target: Tensor
+    adjacency: Tensor
+    context: int
+
+    def chunk(self, start: int, size: int) -> "Batch":
+        """Some of the datasets."""
+        part = slice(start, start + size)
+        return Batch(self.rows[part], self.target[part], self.adjacency[part], self.context)
+
+
+def draw_batch(config: PriorConfig, size: int, generator: Generator) -> Batch:
+    """Draws `size` datasets of one number of nodes and rows, in random kinds of graph."""
+    d, context = _one(config.nodes, generator), _one(config.rows, generator)
+    counts = _counts(size, len(config.mechanisms), generator)
+    parts = []
+    for mechanism, count in zip(config.mechanisms, counts, strict=True):
+        if count:
+            parts.append(_rows(config, mechanism, d, context + config.queries, count, generator))
+    rows, target, adjacency = (torch.cat(p) for p in zip(*parts, strict=True))
+    mean = rows[:, :context].mean(1, keepdim=True)
+    scale = rows[:, :context].std(1, keepdim=True)
+    return Batch((rows - mean) / scale, (target - mean) / scale, adjacency, context)
+
+
+def _rows(
+    config: PriorConfig, mechanism: str, d: int, n: int, count: int, generator: Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, F of the rows [count, n, d], adjacency [count, d, d]."""
+    kinds = zip(
+        config.graph_kinds, _counts(count, len(config.graph_kinds), generator), strict=True
+    )
+    graphs = torch.cat([draw_graphs(kind, k, d, generator) for kind, k in kinds if k])
+    scm = on_graphs(Family(f"{mechanism}_IN", config.variant), graphs, generator)
+    noise = scm.noise_model.draw(n, generator)
+    rows = scm.generate(noise)
+    return rows, rows - noise, scm.adjacency
+
+
+def _one(options: tuple[int, ...], generator: Generator) -> int:
+    return options[int(torch.randint(len(options), (), generator=generator, device=generator.device))]
+
+
+def _counts(size: int, kinds: int, generator: Generator) -> list[int]:
+    """How many of `size` draws fall on each of `kinds`."""
+    draws = torch.randint(kinds, (size,), generator=generator, device=generator.device)
+    return torch.bincount(draws, minlength=kinds).tolist()

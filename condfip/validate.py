@@ -1,0 +1,53 @@
+"""Scores of networks in training on fixed problems, through the same interface that users call."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from bench.metrics import rmse
+from bench.suites.lorch import LorchTask
+from bench.task import Problem
+from condfip.checkpoint import Checkpoint
+from condfip.method import CondFiP
+
+SEED = 1  # the benchmark's problems have seed 0
+GRAPHS = {"IN": ("er", "sf_in", "sf_out"), "OUT": ("ws", "sbm")}
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Problems of each scenario, and the stage that is scored on them."""
+
+    stage: str
+    problems: dict[str, list[Problem]]
+
+    @classmethod
+    def of(cls, stage: str, d: int = 10, rows: int = 400) -> Self:
+        """One problem for each graph kind."""
+        problems = {
+            scenario: [
+                LorchTask(
+                    "lorch", scenario, kind, "lorch", d, n_context=rows, n_query=rows, seed=SEED
+                ).problem()
+                for kind in GRAPHS[scenario.split("_")[1]]
+            ]
+            for scenario in ("LIN_IN", "RFF_IN", "RFF_OUT")
+        }
+        return cls(stage, problems)
+
+    def scores(self, checkpoint: Checkpoint) -> dict[str, float]:
+        """Mean noise error of each scenario; the encoder's is of its own rows."""
+        method = CondFiP.of(checkpoint)
+        return {
+            scenario: sum(self._error(method, p) for p in problems) / len(problems)
+            for scenario, problems in self.problems.items()
+        }
+
+    def _error(self, method: CondFiP, problem: Problem) -> float:
+        mechanisms = method.fit_arrays(problem.data).mechanisms
+        x = problem.query_rows
+        answer = (
+            mechanisms.smoothed(x)
+            if self.stage == "encoder"
+            else mechanisms(x, range(x.shape[1]))
+        )
+        return rmse(x - answer - problem.query_noise_rows, problem.scale)

@@ -137,7 +137,7 @@ def describe(name: str) -> str:
     try:
         return inspect.getdoc(load_method(name).inner).splitlines()[0]
     except Unavailable as error:
-        return str(error)
+        return f"unavailable: {error}"
 
 
 def _entry(group: str, what: str, name: str) -> EntryPoint:

@@ -84,8 +84,11 @@ def make_problem(task: Task) -> Problem:
 
 @lru_cache(maxsize=100_000)
 def data_sha(task: Task) -> str:
-    """Fingerprint of a task's problem."""
-    return make_problem(task).sha()
+    """Fingerprint of a task's problem, "" where it cannot be made (its cells end `error`)."""
+    try:
+        return make_problem(task).sha()
+    except Exception:
+        return ""
 
 
 def finished(cell: Cell, folder: Path, retry: Iterable[str]) -> bool:

@@ -18,7 +18,7 @@ def law_abiding():
             yield pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
 
 
-@pytest.mark.parametrize("name", law_abiding())
+@pytest.mark.parametrize("name", list(law_abiding()))
 def test_every_method_keeps_the_laws(name):
     try:
         load_method(name)
@@ -72,6 +72,19 @@ def test_few_rows_are_a_reason_to_skip():
 
     for name in ("linear", "additive", "boosting", "gp", "mlp"):
         assert load_method(name).skip(Dataset.of(rows, graph))
+
+
+def test_a_missing_extra_is_listed_with_its_install_command(monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    from bench import registry
+
+    entry = EntryPoint("flow", "no_such_package:Flow [flows]", METHODS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    assert registry.names(METHODS) == ["flow"]
+    assert 'pip install "condfip-bench[flows]"' in registry.describe("flow")
+    with pytest.raises(Unavailable, match="no_such_package"):
+        load_method("flow")
 
 
 def means(methods, metrics, **axes):

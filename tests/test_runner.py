@@ -104,7 +104,7 @@ def test_a_killed_run_resumes_to_the_same_records(reference, tmp_path):
 
 def test_a_failing_method_takes_nothing_down(reference, tmp_path, capsys):
     raising = "tests.odd_methods:Raises"
-    assert run(tmp_path, methods=f"{raising},linear,marginal,gp") == 2
+    assert run(tmp_path, methods=f"{raising},linear,marginal,gp", jobs=2) == 2
     out = capsys.readouterr().out
     assert "10 failed" not in out and "5 error" in out
     failed = [r for r in read_records(tmp_path) if r["result"]["status"] == "error"]
@@ -155,3 +155,12 @@ def test_keys_change_with_what_matters_only():
     assert Cell(tasks[0], "linear").key() == keys[0]
     foreign = Cell(tasks[0], "tests.odd_methods:Raises").key()
     assert len(foreign["source"]) == 64 and keys[0]["source"] == ""
+
+
+def test_a_problem_that_cannot_be_made_ends_in_errors(tmp_path):
+    from bench.runner import run_cell
+    from bench.task import Task
+
+    record = run_cell(Cell(Task("lorch", "LIN_IN"), "linear"), tmp_path)
+    assert record["result"]["status"] == "error"
+    assert record["result"]["reason"].startswith("NotImplementedError")

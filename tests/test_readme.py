@@ -1,0 +1,49 @@
+"""The README's commands, code and table are the ones that work."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_table_is_the_committed_one():
+    pattern = r"<!-- table: (\S+) -->\n(.*?)\n<!-- end -->"
+    ((path, shown),) = re.findall(pattern, README, re.DOTALL)
+    assert shown.strip() == (ROOT / path).read_text().strip()
+
+
+def test_the_two_commands_are_those_that_ci_runs():
+    first, second, *_ = blocks("")
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "-m bench run --suite lorch" in first and "-m bench run --suite lorch" in script
+    assert 'pip install -e ".[dev]"' in second and '/pip" install -q -e ".[dev]"' in script
+    assert "-m pytest" in second and "-m pytest" in script
+
+
+def test_the_baseline_of_20_lines_keeps_the_laws(tmp_path, monkeypatch, capsys):
+    (code,) = (b for b in blocks("python") if "class Forest" in b)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+    (tmp_path / "forest.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "forest:Forest"]) == 0, capsys.readouterr().out
+
+
+def test_the_python_example_runs():
+    (code,) = (b for b in blocks("python") if "load_suite" in b)
+    exec(code, {})
+
+
+@pytest.mark.parametrize("word", re.findall(r"`python -m bench ([a-z-]+)", README))
+def test_the_commands_named_exist(word, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([word, "--help"])
+    assert stop.value.code == 0

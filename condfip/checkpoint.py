@@ -119,3 +119,19 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
             shapes = f"{tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
             raise ValueError(f"{path} does not fit the networks: {name} is {shapes}")
     module.load_state_dict(dict(tensors))
+
+
+def describe(path: Path) -> str:
+    """What a checkpoint is, for people."""
+    checkpoint = load(path)
+    sizes = {
+        name: sum(p.numel() for p in getattr(checkpoint.model, name).parameters())
+        for name in ("encoder", "decoder")
+    }
+    lines = [f"{path} ({path.stat().st_size / 2**20:.1f} MiB)", f"sha256 {checkpoint.sha}"]
+    lines += [f"preset {checkpoint.config.name}: {checkpoint.config.model}"]
+    for stage, size in sizes.items():
+        lines += [f"{stage}: {size:,} parameters"]
+        lines += [f"  {k}: {v}" for k, v in checkpoint.stages.get(stage, {"": "untrained"}).items()]
+        lines += [f"  prior: {getattr(checkpoint.config, stage).prior}"]
+    return "\n".join(lines)

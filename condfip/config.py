@@ -89,6 +89,12 @@ class Config:
         """Plain values for a checkpoint's header."""
         return asdict(self)
 
+    def with_stage(self, name: str, settings: dict[str, Any], prior: dict[str, Any]) -> Self:
+        """The preset with other settings of one stage."""
+        stage = getattr(self, name)
+        changed = replace(stage, **settings, prior=replace(stage.prior, **prior))
+        return replace(self, **{name: changed})
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The inverse of `as_dict`; unknown fields are a TypeError."""

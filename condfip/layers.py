@@ -21,7 +21,8 @@ def parent_weights(scores: Tensor, allowed: Tensor) -> Tensor:
     Source: the attention over a causal graph of Scetbon et al., "A Fixed-Point Approach for Causal
     Generative Modeling", ICML 2024: weights add up to at most one, and to zero for a root.
     """
-    scores = scores.float().masked_fill(~allowed, MASKED)
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    scores = scores.masked_fill(~allowed, MASKED)
     return (scores - scores.logsumexp(-1, keepdim=True).clamp(min=0)).exp()
 
 

@@ -106,9 +106,7 @@ class CondFiP:
     def seen_in_training(self, task: Task) -> bool:
         """Whether both stages met the task's family of SCMs."""
         stages = self.loaded.config.encoder, self.loaded.config.decoder
-        families = [
-            [f"{mechanism}_IN" for mechanism in stage.prior.mechanisms] for stage in stages
-        ]
+        families = [[f"{mechanism}_IN" for mechanism in stage.prior.mechanisms] for stage in stages]
         return task.suite == "lorch" and all(task.scenario in family for family in families)
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:

@@ -48,9 +48,7 @@ def _rows(
     config: PriorConfig, mechanism: str, d: int, n: int, count: int, generator: Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Rows, F of the rows [count, n, d], adjacency [count, d, d]."""
-    kinds = zip(
-        config.graph_kinds, _counts(count, len(config.graph_kinds), generator), strict=True
-    )
+    kinds = zip(config.graph_kinds, _counts(count, len(config.graph_kinds), generator), strict=True)
     graphs = torch.cat([draw_graphs(kind, k, d, generator) for kind, k in kinds if k])
     scm = on_graphs(Family(f"{mechanism}_IN", config.variant), graphs, generator)
     noise = scm.noise_model.draw(n, generator)
@@ -59,7 +57,9 @@ def _rows(
 
 
 def _one(options: tuple[int, ...], generator: Generator) -> int:
-    return options[int(torch.randint(len(options), (), generator=generator, device=generator.device))]
+    return options[
+        int(torch.randint(len(options), (), generator=generator, device=generator.device))
+    ]
 
 
 def _counts(size: int, kinds: int, generator: Generator) -> list[int]:

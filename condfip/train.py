@@ -1,290 +1,183 @@
-"""Pretraining: an encoder that finds noise, then a decoder that finds mechanisms.
+"""Pretraining: an encoder that finds noise, then a decoder that finds mechanisms."""
 
-Datasets are drawn on the device, never read. A step is a pure function of weights, optimiser and
-step number (its data are seeded by it), so that a resumed run goes on as if it had never stopped.
-"""
-
-import copy
 import csv
-import math
-import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
-from torch.optim import Adam, Muon, Optimizer
 
-from bench.task import seed_of
-from condfip.checkpoint import Checkpoint, fill, read, write
-from condfip.config import Config, StageConfig
+from condfip.checkpoint import load
+from condfip.config import Config
 from condfip.model import CondFiPModel
-from condfip.prior import Batch, draw_batch
+from condfip.run import Run
 from condfip.validate import Validation
 
-Loss = Callable[[CondFiPModel, Batch], Tensor]
+DONE, INTERRUPTED = 0, 130
+SAVE_SECONDS = 60
 
 
-class Diverged(RuntimeError):
-    """The loss is no longer a number."""
-
-
-def encoder_loss(model: CondFiPModel, batch: Batch) -> Tensor:
-    """Mean over rows of the root of the mean squared error over nodes, for each dataset: [B]."""
-    error = model.encoder(batch.rows, batch.adjacency).float() - batch.target
-    return error.square().mean(2).sqrt().mean(1)
-
-
-def decoder_loss(model: CondFiPModel, batch: Batch) -> Tensor:
-    """Root of the mean squared error on the query rows, for each dataset: [B]."""
-    with torch.no_grad():
-        tokens = model.encoder.tokens(batch.rows[:, : batch.context], batch.adjacency)
-    data = model.decoder.embedding(tokens, batch.adjacency)
-    answer = model.decoder(batch.rows[:, batch.context :], data, batch.adjacency)
-    error = answer.float() - batch.target[:, batch.context :]
-    return error.square().mean((1, 2)).sqrt()
-
-
-LOSSES: dict[str, Loss] = {"encoder": encoder_loss, "decoder": decoder_loss}
-
-
-def rate_factor(config: StageConfig, step: int, progress: float) -> float:
-    """Warm-up over steps times a cosine over the run's progress, which stays at 0 after its end."""
-    cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-    return min(1.0, (step + 1) / max(config.warmup, 1)) * cosine
-
-
-def make_optimisers(module: nn.Module, config: StageConfig) -> list[Optimizer]:
-    """Adam; or Muon (Jordan et al. 2024) for matrices and Adam for the rest."""
-    matrices = [p for p in module.parameters() if config.muon and p.ndim == 2 and min(p.shape) > 1]
-    chosen = set(map(id, matrices))
-    others = [p for p in module.parameters() if id(p) not in chosen]
-    adam = Adam(others, config.rate, config.betas, weight_decay=config.decay)
-    if not matrices:
-        return [adam]
-    muon = Muon(
-        matrices, config.rate, weight_decay=config.decay, adjust_lr_fn="match_rms_adamw"
-    )
-    return [adam, muon]
-
-
-@dataclass
-class Run:
-    """One stage of training, all of it: what `save` writes is enough to go on exactly.
+@dataclass(frozen=True)
+class Plan:
+    """What to train, and where.
 
     Attributes:
-        stage: encoder or decoder. config: the preset. model, average: weights and their EMA.
-        optimisers: of the stage's network. step, seconds: done so far. minutes: the time budget,
-            0 where steps alone decide. seed: of data.
+        stages: in order. config: the preset. out: folder of checkpoints and logs.
+        resume: go on in `out`. encoder: checkpoint to train a decoder on, by default that in `out`.
+        device: by name. minutes: of each stage, 0 where its steps decide. seed: of weights and
+            data. every: steps between validations.
     """
 
-    stage: str
+    stages: tuple[str, ...]
     config: Config
-    model: CondFiPModel
-    average: CondFiPModel
-    optimisers: list[Optimizer]
+    out: Path
+    resume: bool = False
+    encoder: Path | None = None
+    device: str = "cpu"
     minutes: float = 0.0
     seed: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    history: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @classmethod
-    def start(
-        cls, stage: str, config: Config, model: CondFiPModel, **settings: Any
-    ) -> Self:
-        """A fresh run from given weights."""
-        network = getattr(model, stage)
-        optimisers = make_optimisers(network, getattr(config, stage))
-        return cls(stage, config, model, copy.deepcopy(model), optimisers, **settings)
-
-    @property
-    def settings(self) -> StageConfig:
-        """Of this stage."""
-        return getattr(self.config, self.stage)
-
-    @property
-    def progress(self) -> float:
-        """Share of the run that is done, by steps or by time, whichever is further."""
-        by_time = self.seconds / (60 * self.minutes) if self.minutes else 0.0
-        return max(self.step / self.settings.steps, by_time)
-
-    def advance(self, device: torch.device) -> float:
-        """One optimiser step; returns the mean loss.
-
-        Raises:
-            Diverged: the loss is NaN or infinite; the weights are left as they were.
-        """
-        started = time.perf_counter()
-        generator = Generator(device).manual_seed(seed_of("condfip", self.stage, self.seed, self.step))
-        batch = draw_batch(self.settings.prior, self.settings.batch, generator)
-        loss = self._gradients(batch, device)
-        if not math.isfinite(loss):
-            raise Diverged(f"the loss of step {self.step} is {loss}; try a lower rate")
-        nn.utils.clip_grad_norm_(self._network.parameters(), self.settings.clip)
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = self.settings.rate * rate_factor(
-                    self.settings, self.step, self.progress
-                )
-            optimiser.step()
-            optimiser.zero_grad()
-        self.step += 1
-        self._average()
-        self.seconds += time.perf_counter() - started
-        return loss
-
-    def _gradients(self, batch: Batch, device: torch.device) -> float:
-        total = 0.0
-        for start in range(0, self.settings.batch, self.settings.chunk):
-            part = batch.chunk(start, self.settings.chunk)
-            with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
-                loss = LOSSES[self.stage](self.model, part).sum() / self.settings.batch
-            loss.backward()
-            total += loss.item()
-        return total
-
-    @property
-    def _network(self) -> nn.Module:
-        return getattr(self.model, self.stage)
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        keep = min(self.settings.ema, (1 + self.step) / (10 + self.step))
-        averages = list(getattr(self.average, self.stage).parameters())
-        torch._foreach_lerp_(averages, list(self._network.parameters()), 1 - keep)
-
-    def result(self) -> Checkpoint:
-        """The averaged networks with their history."""
-        record = {
-            "steps": self.step,
-            "datasets": self.step * self.settings.batch,
-            "seconds": round(self.seconds, 1),
-            "device": device_name(next(self.model.parameters()).device),
-            "commit": commit(),
-            "torch": torch.__version__,
-        }
-        return Checkpoint(self.config, self.average, self.history | {self.stage: record})
-
-    def save(self, path: Path) -> None:
-        """Writes all that `load` needs."""
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        for number, optimiser in enumerate(self.optimisers):
-            for key, values in optimiser.state_dict()["state"].items():
-                tensors |= {f"optimiser.{number}.{key}.{n}": v for n, v in values.items()}
-        names = ("stage", "minutes", "seed", "step", "seconds", "history")
-        header = {name: getattr(self, name) for name in names}
-        write(path, tensors, header | {"config": self.config.as_dict()})
-
-    @classmethod
-    def load(cls, path: Path, device: torch.device) -> Self:
-        """A run as `save` left it.
-
-        Raises:
-            ValueError: see `condfip.checkpoint.read`.
-        """
-        tensors, header, _ = read(path)
-        if "step" not in header:
-            raise ValueError(f"{path} holds weights, not a run to go on with")
-        config = Config.from_dict(header.pop("config"))
-        stage = header.pop("stage")
-        run = cls.start(stage, config, CondFiPModel(config.model).to(device), **header)
-        fill(run.model, _below("model.", tensors), path)
-        fill(run.average, _below("average.", tensors), path)
-        for number, optimiser in enumerate(run.optimisers):
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in _below(f"optimiser.{number}.", tensors).items():
-                key, field_name = name.split(".")
-                state.setdefault(int(key), {})[field_name] = tensor
-            optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
-        return run
+    every: int = 100
 
 
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+def run_plan(plan: Plan) -> int:
+    """Trains the planned stages one after the other; returns the exit code.
 
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 are fast there: CUDA, and processors with AMX."""
-    return device.type == "cuda" or torch.cpu._is_amx_tile_supported()
-
-
-def device_name(device: torch.device) -> str:
-    """For the record."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def commit() -> str:
-    """Of the source tree, or "unknown"."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-@dataclass
-class Log:
-    """Appends rows to a CSV file."""
-
-    path: Path
-    fields: tuple[str, ...] = ("step", "seconds", "datasets", "rate", "loss")
-
-    def add(self, row: dict[str, Any]) -> None:
-        """One row; new fields are only allowed in a new file."""
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
-
-
-def train(run: Run, out: Path, device: torch.device, every: int = 100) -> Run:
-    """Trains until the run's progress is 1, or until Ctrl-C; both leave a checkpoint.
-
-    Every `every` steps the averaged networks are scored on fixed problems, and written.
+    Raises:
+        ValueError: no such device; a decoder without an encoder; nothing to resume; too little
+            memory, with the number of datasets that fits.
+        Diverged: the loss is no longer a number.
     """
-    validation, log = Validation.of(run.stage), Log(out / f"{run.stage}.csv")
-    losses: list[float] = []
+    device = pick_device(plan.device)
+    plan.out.mkdir(parents=True, exist_ok=True)
+    for stage in plan.stages:
+        run = prepare(stage, plan, device)
+        print(f"{stage}: {plan.config.name} preset on {device}, into {plan.out}", flush=True)
+        check_memory(run, device)
+        if not train(run, plan.out, device, plan.every):
+            print(f"stopped at step {run.step}; go on with --resume {plan.out}", flush=True)
+            return INTERRUPTED
+    return DONE
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name, if it is there."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"{name} is no device; try cpu or cuda") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"{name} was asked for, and this machine has no such CUDA device")
+    return device
+
+
+def prepare(stage: str, plan: Plan, device: torch.device) -> Run:
+    """The run to go on with, or a fresh one."""
+    path = run_path(plan.out, stage)
+    if plan.resume and path.exists():
+        run = Run.load(path, device)
+        run.minutes = plan.minutes or run.minutes
+        return run
+    if plan.resume and not any(run_path(plan.out, s).exists() for s in plan.stages):
+        raise ValueError(f"{plan.out} has no run to resume")
+    settings = {"minutes": plan.minutes, "seed": plan.seed}
+    torch.manual_seed(plan.seed)
+    model = CondFiPModel(plan.config.model).to(device)
+    if stage == "encoder":
+        return Run.start(stage, plan.config, model, **settings)
+    trained = load(plan.encoder or plan.out / "model.safetensors", str(device))
+    if trained.config.model != plan.config.model:
+        raise ValueError("the encoder's checkpoint has other sizes or pooling than the preset")
+    model.encoder.load_state_dict(trained.model.encoder.state_dict())
+    history = {"encoder": trained.stages["encoder"]}
+    return Run.start(stage, plan.config, model, history=history, **settings)
+
+
+def run_path(out: Path, stage: str) -> Path:
+    """Where a stage is kept."""
+    return out / f"{stage}.run.safetensors"
+
+
+def check_memory(run: Run, device: torch.device) -> None:
+    """Tries the gradients of one chunk; says which chunk fits if this one does not."""
+    asked = chunk = min(run.settings.chunk, run.settings.batch)
+    while not run.fits(chunk, device):
+        if chunk == 1:
+            raise ValueError("too little memory for even one dataset at a time (--chunk 1)")
+        chunk //= 2
+    if chunk < asked:
+        raise ValueError(f"too little memory for {asked} datasets at once; --chunk {chunk} fits")
+
+
+def train(run: Run, out: Path, device: torch.device, every: int) -> bool:
+    """Trains until the run's progress is 1 (True) or Ctrl-C (False); both leave a checkpoint.
+
+    Every `every` steps the averaged networks are scored on fixed problems.
+    """
+    clock = Clock(run)
+    validation, losses = Validation.of(run.stage), []
     try:
         while run.progress < 1:
             losses.append(run.advance(device))
+            clock.tick()
             if run.step % every == 0:
-                report(run, losses, validation, log)
-                save(run, out)
+                report(run, losses, validation, out)
                 losses.clear()
+            if clock.save_is_due():
+                save(run, out)
     except KeyboardInterrupt:
-        print("stopped; go on with --resume", flush=True)
-    save(run, out)
-    return run
+        return False
+    finally:
+        save(run, out)
+    return True
 
 
-def report(run: Run, losses: list[float], validation: Validation, log: Log) -> None:
+class Clock:
+    """Counts a run's seconds, those before a resume included."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.start = run, time.monotonic() - run.seconds
+        self.saved = run.seconds
+
+    def tick(self) -> None:
+        """Brings the run's seconds up to date."""
+        self.run.seconds = time.monotonic() - self.start
+
+    def save_is_due(self) -> bool:
+        """Whether the last save was long ago; then counts from now."""
+        if self.run.seconds - self.saved < SAVE_SECONDS:
+            return False
+        self.saved = self.run.seconds
+        return True
+
+
+def report(run: Run, losses: list[float], validation: Validation, out: Path) -> None:
     """One line for people and one row for the log."""
-    loss, speed = sum(losses) / len(losses), run.step * run.settings.batch / run.seconds
-    left = run.seconds / run.progress * (1 - run.progress) / 60 if run.progress else 0
     scores = validation.scores(run.result())
-    told = " ".join(f"{name} {value:.3f}" for name, value in scores.items())
-    print(
-        f"{run.stage} step {run.step} loss {loss:.4f} {told} "
-        f"{speed:.1f} datasets/s, {left:.0f} min left",
-        flush=True,
-    )
-    numbers = {"step": run.step, "seconds": round(run.seconds, 1), "loss": round(loss, 5)}
-    log.add(numbers | {name: round(value, 5) for name, value in scores.items()})
+    row = {
+        "step": run.step,
+        "seconds": round(run.seconds, 1),
+        "loss": round(sum(losses) / len(losses), 5),
+        **{name: round(value, 5) for name, value in scores.items()},
+    }
+    log(out / f"{run.stage}.csv", row)
+    speed = run.step * run.settings.batch / max(run.seconds, 1e-9)
+    left = run.seconds * (1 / max(run.progress, 1e-9) - 1) / 60
+    told = " ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "seconds")
+    print(f"{run.stage} {told}; {speed:.1f} datasets/s, {left:.0f} min left", flush=True)
+
+
+def log(path: Path, row: dict[str, Any]) -> None:
+    """Appends a row to a CSV file, with a header if it is new."""
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
 
 
 def save(run: Run, out: Path) -> None:
     """The run to go on with, and the networks to use."""
-    run.save(out / f"{run.stage}.run.safetensors")
+    run.save(run_path(out, run.stage))
     run.result().save(out / "model.safetensors")
-
-
-def with_steps(config: Config, stage: str, steps: int) -> Config:
-    """The preset with another length of one stage."""
-    return replace(config, **{stage: replace(getattr(config, stage), steps=steps)})

@@ -46,8 +46,6 @@ class Validation:
         mechanisms = method.fit_arrays(problem.data).mechanisms
         x = problem.query_rows
         answer = (
-            mechanisms.smoothed(x)
-            if self.stage == "encoder"
-            else mechanisms(x, range(x.shape[1]))
+            mechanisms.smoothed(x) if self.stage == "encoder" else mechanisms(x, range(x.shape[1]))
         )
         return rmse(x - answer - problem.query_noise_rows, problem.scale)

@@ -1,0 +1,163 @@
+"""`python -m condfip`: train, infer, info, speed, plot."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from condfip.config import POOLINGS, PRESETS, STAGES
+from condfip.method import SHIPPED
+
+BAD_INPUT, INTERRUPTED = 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    options = parser().parse_args(arguments)
+    if getattr(options, "threads", 0):
+        torch.set_num_threads(options.threads)
+    try:
+        return options.run(options) or 0
+    except (ValueError, MemoryError, ArithmeticError) as error:
+        print(f"condfip: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("condfip: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = argparse.ArgumentParser("condfip", description="Cond-FiP: zero-shot causal models")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _train_options(commands.add_parser("train", help="pretrain the networks"))
+    _infer_options(commands.add_parser("infer", help="sample from the model of a table"))
+    info = commands.add_parser("info", help="what a checkpoint is")
+    info.add_argument("checkpoint", nargs="?", type=Path, default=SHIPPED)
+    info.set_defaults(run=run_info)
+    speed = commands.add_parser("speed", help="time the paper's sizes on this machine")
+    speed.add_argument("--threads", type=int, default=0)
+    speed.set_defaults(run=run_speed)
+    plot = commands.add_parser("plot", help="draw the curves of a training run")
+    plot.add_argument("folder", type=Path)
+    plot.add_argument("--out", type=Path, help="default: FOLDER/curve.png")
+    plot.set_defaults(run=run_plot)
+    return top
+
+
+def _train_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("stage", choices=(*STAGES, "both"))
+    add("--preset", choices=PRESETS, default="small")
+    add("--minutes", type=float, default=0.0, help="of each stage; the cosine ends there")
+    add("--steps", type=int, help="of each stage; default: the preset's")
+    add("--out", type=Path, help="folder of checkpoints and logs")
+    add("--resume", type=Path, help="such a folder, to go on in")
+    add("--encoder", type=Path, help="checkpoint to train the decoder on; default: OUT's")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1")
+    add("--threads", type=int, default=0)
+    add("--seed", type=int, default=0)
+    add("--every", type=int, default=100, help="steps between validations")
+    add("--chunk", type=int, help="datasets held in memory at once")
+    add("--rate", type=float, help="peak learning rate")
+    add("--pooling", choices=POOLINGS, help="over samples, in the decoder")
+    add("--variant", choices=("lorch", "causica"), help="of the prior")
+    add("--mechanisms", nargs="+", choices=("LIN", "RFF"), help="of the prior")
+    command.set_defaults(run=run_train)
+
+
+def _infer_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--data", type=Path, required=True, help="CSV table of context rows")
+    add("--graph", type=Path, required=True, help="CSV edge list with the header source,target")
+    add("--out", type=Path, required=True, help="CSV file to write")
+    add("--n", type=int, help="rows to sample; default: as many as the table has")
+    add("--do", nargs="+", action="extend", default=[], metavar="NAME=VALUE")
+    add("--counterfactual", action="store_true", help="the table's own rows under --do")
+    add("--seed", type=int, default=0)
+    add("--checkpoint", type=Path, default=SHIPPED)
+    add("--device", default="cpu")
+    command.set_defaults(run=run_infer)
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Trains one stage or both."""
+    from condfip.train import Plan, run_plan
+
+    names = ("rate", "chunk", "steps")
+    stage = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    prior = {"variant": options.variant, "mechanisms": options.mechanisms}
+    prior = {k: tuple(v) if k == "mechanisms" else v for k, v in prior.items() if v}
+    config = PRESETS[options.preset]
+    if options.pooling:
+        config = replace(config, model=replace(config.model, pooling=options.pooling))
+    stages = STAGES if options.stage == "both" else (options.stage,)
+    for name in stages:
+        config = config.with_stage(name, stage, prior)
+    return run_plan(
+        Plan(
+            stages=stages,
+            config=config,
+            out=options.resume or options.out or Path("runs") / f"condfip-{options.preset}",
+            resume=options.resume is not None,
+            encoder=options.encoder,
+            device=options.device,
+            minutes=options.minutes,
+            seed=options.seed,
+            every=options.every,
+        )
+    )
+
+
+def run_infer(options: argparse.Namespace) -> None:
+    """Fits a table and writes rows."""
+    from condfip.infer import infer
+
+    written = infer(
+        options.data,
+        options.graph,
+        options.out,
+        n=options.n,
+        do=dict(map(_assignment, options.do)),
+        counterfactual=options.counterfactual,
+        seed=options.seed,
+        checkpoint=options.checkpoint,
+        device=options.device,
+    )
+    print(f"{written} rows in {options.out}")
+
+
+def _assignment(text: str) -> tuple[str, float]:
+    name, _, value = text.rpartition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise ValueError(f"--do takes NAME=NUMBER, not {text!r}") from None
+
+
+def run_info(options: argparse.Namespace) -> None:
+    """Prints a checkpoint's header."""
+    from condfip.checkpoint import describe
+
+    print(describe(options.checkpoint))
+
+
+def run_speed(_: argparse.Namespace) -> None:
+    """Prints times beside the machine's matrix-product rate."""
+    from condfip.speed import report
+
+    report()
+
+
+def run_plot(options: argparse.Namespace) -> None:
+    """Draws the training curves."""
+    from condfip.curve import draw
+
+    print(draw(options.folder, options.out or options.folder / "curve.png"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -57,40 +57,86 @@ def residual(problem: Problem, estimate: TableSCM) -> float:
 
 def mmd_query(problem: Problem, estimate: TableSCM) -> float:
     """Rows generated from Gaussian noise fitted to the context's residuals against query rows."""
-    seed = seed_of(problem.sha(), "mmd")
-    rows = estimate.sample(len(problem.query_rows), seed=seed, noise="gaussian")
-    return _mmd(problem, _checked(rows, problem.query_rows))
+    return mmd(*_standardised(problem, _generated(problem, estimate)))
+
+
+def mmd_query_unbiased(problem: Problem, estimate: TableSCM) -> float:
+    """As `mmd_query`, by the unbiased U-statistic; 0 on average for a perfect model."""
+    return mmd(*_standardised(problem, _generated(problem, estimate)), biased=False)
+
+
+def energy_query(problem: Problem, estimate: TableSCM) -> float:
+    """The rows of `mmd_query` against query rows by their energy distance."""
+    return energy(*_standardised(problem, _generated(problem, estimate)))
+
+
+def wasserstein_query(problem: Problem, estimate: TableSCM) -> float:
+    """The rows of `mmd_query` against query rows, node by node."""
+    return wasserstein(*_standardised(problem, _generated(problem, estimate)))
 
 
 def mmd_reconstruction(problem: Problem, estimate: TableSCM) -> float:
     """Context rows rebuilt from their inferred noise against query rows."""
     rows = estimate.generate(estimate.noise(problem.context))
-    return _mmd(problem, _checked(rows, problem.data.rows))
+    return mmd(*_standardised(problem, _checked(rows, problem.data.rows)))
 
 
 def mmd_context(problem: Problem, _: TableSCM) -> float:
     """Context rows against query rows: what a perfect model would reach on average."""
-    return _mmd(problem, problem.data.rows)
+    return mmd(*_standardised(problem, problem.data.rows))
 
 
-def mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Squared maximum mean discrepancy, biased V-statistic (Gretton et al. 2012, equation 5).
+def mmd(x: np.ndarray, y: np.ndarray, biased: bool = True) -> float:
+    """Squared maximum mean discrepancy of rows x [N, D] and y [M, D].
 
     The kernel is exp(-D / (median / 2)) with D the squared distance and its median over all pairs
-    of distinct pooled rows.
+    of distinct pooled rows. The biased V-statistic (Gretton et al. 2012, equation 5) counts a row's
+    kernel with itself; the unbiased U-statistic (equation 3) does not, and may be negative.
     """
-    pooled = np.vstack([x, y])
-    squares = np.square(pooled).sum(1)
-    distance = np.maximum(squares[:, None] + squares - 2 * pooled @ pooled.T, 0)
-    median = np.median(distance[np.triu_indices(len(pooled), 1)])
+    distance = _squared_distances(np.vstack([x, y]))
+    median = np.median(distance[np.triu_indices(len(distance), 1)])
     kernel = np.exp(-distance / (median / 2))
     n = len(x)
-    return float(kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean())
+    within = sum(_within(block, biased) for block in (kernel[:n, :n], kernel[n:, n:]))
+    return float(within - 2 * kernel[:n, n:].mean())
 
 
-def _mmd(problem: Problem, rows: np.ndarray) -> float:
-    pooled = np.vstack([rows, problem.query_rows])
-    return mmd(*(part / pooled.std(0, ddof=1) for part in (rows, problem.query_rows)))
+def energy(x: np.ndarray, y: np.ndarray) -> float:
+    """Energy distance 2 E|X - Y| - E|X - X'| - E|Y - Y'| of rows x [N, D] and y [M, D].
+
+    A V-statistic of Euclidean distances (Szekely and Rizzo 2013), 0 for equal sets of rows.
+    """
+    distance, n = np.sqrt(_squared_distances(np.vstack([x, y]))), len(x)
+    return float(2 * distance[:n, n:].mean() - distance[:n, :n].mean() - distance[n:, n:].mean())
+
+
+def wasserstein(x: np.ndarray, y: np.ndarray) -> float:
+    """Mean over nodes of the 1-D Wasserstein-1 distance between columns of x and y, both [N, D]."""
+    return float(np.abs(np.sort(x, 0) - np.sort(y, 0)).mean())
+
+
+def _squared_distances(rows: np.ndarray) -> np.ndarray:
+    squares = np.square(rows).sum(1)
+    return np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
+
+
+def _within(kernel: np.ndarray, biased: bool) -> float:
+    if biased:
+        return kernel.mean()
+    return (kernel.sum() - kernel.trace()) / (len(kernel) * (len(kernel) - 1))
+
+
+def _generated(problem: Problem, estimate: TableSCM) -> np.ndarray:
+    """As many rows as the query has, the same ones for every metric that compares them."""
+    seed = seed_of(problem.sha(), "mmd")
+    rows = estimate.sample(len(problem.query_rows), seed=seed, noise="gaussian")
+    return _checked(rows, problem.query_rows)
+
+
+def _standardised(problem: Problem, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`rows` and query rows, each column in units of its deviation over both sets."""
+    unit = np.vstack([rows, problem.query_rows]).std(0, ddof=1)
+    return rows / unit, problem.query_rows / unit
 
 
 def _average(problem: Problem, answer: Callable[[Any], "pd.DataFrame"]) -> float:
@@ -147,6 +193,10 @@ def _unknown(problem: Problem, _: TableSCM) -> bool:
     return problem.truth is None
 
 
+def _compares_rows(problem: Problem, _: TableSCM) -> bool:
+    return problem.truth is None or problem.compare_rows
+
+
 METRICS = {
     "noise": Metric(noise, "RMSE of the query rows' noise (residual abduction)", _abducts),
     "sample": Metric(sample, "RMSE of rows generated from the true query noise", _known),
@@ -156,7 +206,16 @@ METRICS = {
     "residual": Metric(
         residual, "RMS distance of query rows from F, not 0 for the truth", _unknown
     ),
-    "mmd_query": Metric(mmd_query, "MMD^2 of generated rows, Gaussian noise", _unknown),
-    "mmd_reconstruction": Metric(mmd_reconstruction, "MMD^2 of reconstructed context", _unknown),
-    "mmd_context": Metric(mmd_context, "MMD^2 of the context, for reference", _unknown),
+    "mmd_query": Metric(mmd_query, "MMD^2 of generated rows, Gaussian noise", _compares_rows),
+    "mmd_reconstruction": Metric(
+        mmd_reconstruction, "MMD^2 of reconstructed context", _compares_rows
+    ),
+    "mmd_context": Metric(mmd_context, "MMD^2 of the context, for reference", _compares_rows),
+    "mmd_query_unbiased": Metric(
+        mmd_query_unbiased, "MMD^2 of generated rows, unbiased estimator", _compares_rows
+    ),
+    "energy_query": Metric(energy_query, "Energy distance of generated rows", _compares_rows),
+    "wasserstein_query": Metric(
+        wasserstein_query, "Wasserstein-1 distance by node of generated rows", _compares_rows
+    ),
 }

@@ -133,6 +133,8 @@ class Problem:
         truth: the SCM, None for real data. query_noise_rows: its noise of the query, or None.
         clamps: interventions to answer.
         make_floor: computes the estimate that knows the prior; None where no prior is known.
+        compare_rows: whether generated rows are compared with query rows although the truth is
+            known; where it is not, they always are.
     """
 
     data: Dataset
@@ -141,6 +143,7 @@ class Problem:
     query_noise_rows: np.ndarray | None = None
     clamps: tuple[Mapping[str, float], ...] = ()
     make_floor: Callable[[], TableSCM] | None = None
+    compare_rows: bool = False
 
     @property
     def context(self) -> "pd.DataFrame":

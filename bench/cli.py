@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench import conformance, speed
+from bench.compare import compare_paper, like
 from bench.metrics import METRICS
 from bench.own import own_task, read_dataset, write_answers
 from bench.plots import PLOTS
@@ -24,6 +25,7 @@ from bench.registry import (
     load_method,
     names,
 )
+from bench.render import FORMATS, render
 from bench.run import (
     OK,
     SOME_FAILED,
@@ -36,15 +38,7 @@ from bench.run import (
     write_figures,
 )
 from bench.scaffold import new_method
-from bench.tables import (
-    FORMATS,
-    MISSING,
-    compare_paper,
-    metrics_of,
-    paper_table,
-    read_results,
-    render,
-)
+from bench.tables import MISSING, metrics_of, paper_table, read_results
 from bench.task import Dataset
 
 
@@ -63,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.typed = arguments
     try:
         return options.command(options)
-    except (ValueError, Unavailable, OSError) as error:
+    except (ValueError, ImportError, Unavailable, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return WRONG
 
@@ -86,6 +80,7 @@ def parser() -> Parser:
     table.add_argument("--format", choices=FORMATS, default="md")
     table.add_argument("--missing", choices=MISSING, default="error")
     table.add_argument("--compare", choices=("paper",))
+    table.add_argument("--like", type=int, metavar="N", help="the layout of the paper's table N")
     table.add_argument("--out", type=Path, metavar="FILE")
     plot = _folder(add("plot", plot_command, "draw the figures of a run as PNG and PDF"))
     plot.add_argument("--kind", choices=PLOTS, action="append")
@@ -277,6 +272,8 @@ def table_command(options: argparse.Namespace) -> int:
     frame = read_results(options.folder or newest_run())
     if options.compare:
         tables = [compare_paper(frame)]
+    elif options.like:
+        tables = [like(frame, options.like, options.missing)]
     else:
         wanted = [options.metric] if options.metric else metrics_of(frame)
         if options.metric and options.metric not in metrics_of(frame):
@@ -293,7 +290,7 @@ def table_command(options: argparse.Namespace) -> int:
 def plot_command(options: argparse.Namespace) -> int:
     """Draws figures into the run's folder."""
     folder = options.folder or newest_run()
-    for path in write_figures(folder, options.kind or PLOTS):
+    for path in write_figures(folder, options.kind or ()):
         print(path)
     return OK
 

@@ -1,6 +1,7 @@
 """Plots of a run: each kind is one function of the result rows that returns a figure."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -8,8 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from bench.registry import CONTROLS
+from bench.scm.families import SCENARIOS
 from bench.stats import mean_se
 from bench.tables import in_order, metrics_of, scenarios_of
 
@@ -21,6 +24,8 @@ RANKED = (
     "linear", "additive", "boosting", "gp", "mlp", "condfip", "condfip-incontext",
     "condfip-published", "fip", "fip-published", "deci", "causalnf", "dowhy",
 )  # fmt: skip
+
+SWEEPS = {"d": "nodes d", "n_context": "context rows", "alpha": "alpha"}
 
 
 def style(method: str) -> dict[str, str]:
@@ -69,17 +74,17 @@ def _mean_se(values: pd.Series) -> tuple[float, float]:
     return mean_se(values) if len(values) else (np.nan, np.nan)
 
 
-def against_d(frame: pd.DataFrame) -> Figure:
-    """Error against the number of nodes, a row a metric, a column a scenario; bars are SE."""
+def against(frame: pd.DataFrame, axis: str) -> Figure:
+    """Error against an axis of a sweep, a row a metric, a column a scenario; bars are SE."""
     metrics, scenarios = metrics_of(frame), scenarios_of(frame)
     figure = _figure(3.1 * len(scenarios), 2.4 * len(metrics))
     grid = figure.subplots(len(metrics), len(scenarios), sharex=True, squeeze=False)
     for i, metric in enumerate(metrics):
         for j, scenario in enumerate(scenarios):
             part = frame[(frame["metric"] == metric) & (frame["scenario"] == scenario)]
-            _lines(grid[i, j], part, "d")
+            _lines(grid[i, j], part, axis)
             grid[0, j].set_title(scenario)
-            grid[-1, j].set_xlabel("nodes d")
+            grid[-1, j].set_xlabel(SWEEPS[axis])
         grid[i, 0].set_ylabel(metric)
     return _finished(figure, grid[0, 0])
 
@@ -91,22 +96,15 @@ def _lines(axes: Axes, rows: pd.DataFrame, axis: str) -> None:
         groups = rows[rows["method"] == method].groupby(axis)["value"]
         points = [(x, *mean_se(values)) for x, values in groups]
         x, mean, error = map(np.array, zip(*points, strict=True))
-        dashed = "--" if method in CONTROLS else "-"
-        axes.errorbar(
-            x,
-            mean,
-            error,
-            label=method,
-            linestyle=dashed,
-            markersize=5,
-            linewidth=1.2,
-            **style(method),
-        )
-    axes.set_yscale("log")
-    axes.set_xscale("log")
+        line = {"linestyle": "--" if method in CONTROLS else "-", "linewidth": 1.2}
+        axes.errorbar(x, mean, error, label=method, markersize=5, **line, **style(method))
+    axes.set(xscale="log", yscale="log")
     ticks = sorted(set(rows[axis]))
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def runtime(frame: pd.DataFrame) -> Figure:
@@ -233,7 +231,16 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 PLOTS: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "bars": bars,
-    "d": against_d,
+    "d": partial(against, axis="d"),
+    "rows": partial(against, axis="n_context"),
+    "alpha": partial(against, axis="alpha"),
     "runtime": runtime,
     "draws": draws,
 }
+
+
+def kinds_for(frame: pd.DataFrame) -> list[str]:
+    """The kinds that say something about a run: sweeps need an axis that varies, draws a suite."""
+    swept = {"d": "d", "rows": "n_context", "alpha": "alpha"}
+    kinds = [kind for kind in PLOTS if kind not in swept or frame[swept[kind]].nunique() > 1]
+    return [kind for kind in kinds if kind != "draws" or set(frame["scenario"]) <= set(SCENARIOS)]

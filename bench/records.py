@@ -1,7 +1,7 @@
 """One JSON file a cell, written at once or not at all; one CSV row a cell and metric.
 
 A record has the `key` it answers to, the `result` (equal bytes wherever it is computed) and the
-`run` (times, memory, machine). A file that cannot be read whole is no record.
+`run` (commit, times, memory, machine). A file that cannot be read whole is no record.
 """
 
 import csv

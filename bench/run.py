@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.measure import git_state, processor, versions
-from bench.plots import PLOTS, save
+from bench.plots import PLOTS, kinds_for, save
 from bench.records import (
     FAILED,
     FINISHED,
@@ -23,8 +23,9 @@ from bench.records import (
     write_text,
 )
 from bench.registry import METHODS, Unavailable, load_method, names
+from bench.render import FORMATS, render
 from bench.runner import Cell, pending, run_cells
-from bench.tables import FORMATS, Table, metrics_of, paper_table, read_results, render
+from bench.tables import Table, metrics_of, paper_table, read_results
 from bench.task import Task
 
 LINE_EVERY_S = 10.0
@@ -101,7 +102,8 @@ def execute(order: Order) -> int:
     finally:
         write_results(order.folder)
     statuses = _statuses(cells, order.folder)
-    _write_run(order, started, statuses)
+    if todo:
+        _write_run(order, started, statuses)
     tables = write_tables(order.folder)
     figures = write_figures(order.folder)
     _print_end(order, tables, figures, statuses)
@@ -118,13 +120,13 @@ def write_tables(folder: Path) -> list[Table]:
     return tables
 
 
-def write_figures(folder: Path, kinds: Iterable[str] = ("bars", "d", "runtime")) -> list[Path]:
-    """Draws the kinds that say something about this run."""
+def write_figures(folder: Path, kinds: Iterable[str] = ()) -> list[Path]:
+    """Draws the kinds asked for, or all that say something about this run, as PNG and PDF."""
     frame = read_results(folder)
     if not metrics_of(frame):
         return []
-    drawn = [kind for kind in kinds if kind != "d" or frame["d"].nunique() > 1]
-    return [p for kind in drawn for p in save(PLOTS[kind](frame), folder / "figures", kind)]
+    chosen = kinds or kinds_for(frame)
+    return [p for kind in chosen for p in save(PLOTS[kind](frame), folder / "figures", kind)]
 
 
 def _compute(todo: Sequence[Cell], order: Order) -> None:

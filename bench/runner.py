@@ -173,7 +173,6 @@ def _skip(method: LoadedMethod, problem: Problem) -> str | None:
 def _result(cell: Cell, method: LoadedMethod | None, status: str, reason: str) -> dict[str, Any]:
     inner = getattr(method, "inner", None)
     seen = getattr(inner, "seen_in_training", None)
-    commit, dirty = git_state()
     return {
         **task_columns(cell.task),
         "method": cell.method,
@@ -184,13 +183,14 @@ def _result(cell: Cell, method: LoadedMethod | None, status: str, reason: str) -
         "checkpoint_sha": getattr(inner, "checkpoint_sha", ""),
         "code_sha": "" if inner is None else _code_sha(type(inner)),
         "versions": versions(),
-        "git_commit": commit,
-        "git_dirty": dirty,
     }
 
 
 def _run_columns(cell: Cell, method: LoadedMethod | None) -> dict[str, Any]:
+    commit, dirty = git_state()
     return {
+        "git_commit": commit,
+        "git_dirty": dirty,
         "pretrain_s": getattr(getattr(method, "inner", None), "pretrain_s", ""),
         "peak_rss_mb": round(peak_memory_mb(), 1),
         "threads": 1,

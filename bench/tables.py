@@ -1,23 +1,20 @@
 """Paper-style tables from results: mean (SE) over SCMs, the floor and published figures beside."""
 
-import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from bench.metrics import METRICS
-from bench.published import NAMES, SOURCE, Figure, matching
+from bench.published import SOURCE, Figure, matching
 from bench.registry import CONTROLS, DEFAULT_METHODS
 from bench.scm.families import SCENARIOS
-from bench.stats import combined_se, mean_se
+from bench.stats import mean_se
 
-FORMATS = ("md", "tex", "csv")
 MISSING = ("error", "common", "show")
 SWEEPS = ("variant", "given_graph", "shift", "alpha", "noise", "n_context")
-FIXED = {"variant": "lorch", "given_graph": "true", "shift": "", "noise": ""}
 
 
 @dataclass(frozen=True)
@@ -180,119 +177,3 @@ def _caption(frame: pd.DataFrame, metric: str) -> str:
 
 def _short(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value) or "none"
-
-
-def compare_paper(frame: pd.DataFrame, missing: str = "show") -> Table:
-    """Every published figure beside ours.
-
-    A method of the paper gets its difference in combined standard errors; where the run has no
-    such method, the best published figure stands beside our best.
-    """
-    header = ["metric", "d", "scenario", "paper", "published", "ours", "value", "difference / SE"]
-    table = Table("compare-paper", COMPARE_CAPTION, header)
-    axes = blocks(frame)
-    for metric in metrics_of(frame):
-        for _, block in frame.groupby([*axes, "scenario"], sort=True):
-            figures = {
-                m: f[block["scenario"].iloc[0]]
-                for m, f in published_figures(block, metric).items()
-                if block["scenario"].iloc[0] in f
-            }
-            cells = entries(block, metric, missing)
-            table.rows.extend(_compared(metric, block.iloc[0], figures, cells))
-    if not table.rows:
-        raise ValueError("the paper has no figures for these problems")
-    return table
-
-
-COMPARE_CAPTION = (
-    f"Published ({SOURCE}) and ours, mean (standard error); the combined standard error is "
-    "sqrt(ours^2 + published^2 + 2 x 0.003^2), for figures printed to two digits. Rows of a paper "
-    "method without a counterpart in this run show our best method that is no control. The "
-    "published Cond-FiP noise column stands beside noise_smoothed too: its code smooths."
-)
-
-
-def _compared(
-    metric: str, place: pd.Series, figures: dict[str, Figure], cells: dict[str, Entry]
-) -> Iterable[list]:
-    best = [m for m, e in cells.items() if e.best]
-    for name, figure in sorted(figures.items()):
-        if metric == "noise_smoothed" and name != "Cond-FiP":
-            continue
-        for ours in [m for m in cells if NAMES.get(m) == name] or best[:1]:
-            entry = replace(cells[ours], best=False)
-            gap = (entry.mean - figure.mean) / combined_se(entry.se, figure.se)
-            yield [
-                metric,
-                str(place["d"]),
-                place["scenario"],
-                name,
-                f"{figure.mean:.2f} ({figure.se:.2f})",
-                ours,
-                entry,
-                f"{gap:+.1f}",
-            ]
-
-
-def render(table: Table, form: str = "md") -> str:
-    """A table as Markdown, LaTeX (booktabs) or CSV."""
-    return {"md": _markdown, "tex": _latex, "csv": _csv}[form](table)
-
-
-def _markdown(table: Table) -> str:
-    rows = [[_bold(cell, "**{}**") for cell in row] for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(table.header, *rows, strict=True)]
-    lines = [table.header, ["-" * w for w in widths], *rows]
-    body = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
-        for line in lines
-    ]
-    return "\n".join([f"### {table.name}", "", *body, "", table.caption, ""])
-
-
-def _latex(table: Table) -> str:
-    header = " & ".join(_escape(h) for h in table.header)
-    body, last = [], None
-    for row in table.rows:
-        if last is not None and row[0] != last:
-            body.append(r"\midrule")
-        last = row[0]
-        cells = [_bold(c, r"\textbf{{{}}}") if isinstance(c, Entry) else _escape(c) for c in row]
-        body.append(" & ".join(cells) + r" \\")
-    columns = "l" * len(table.header)
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_escape(table.caption)}}}",
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            header + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _csv(table: Table) -> str:
-    rows = [[c.text() if isinstance(c, Entry) else c for c in row] for row in table.rows]
-    text = io.StringIO()
-    pd.DataFrame(rows, columns=table.header).to_csv(text, index=False)
-    return text.getvalue()
-
-
-def _bold(cell: str | Entry, pattern: str) -> str:
-    if not isinstance(cell, Entry):
-        return cell
-    return pattern.format(cell.text()) if cell.best else cell.text()
-
-
-def _escape(text: str) -> str:
-    for special in ("&", "%", "_", "#", "$"):
-        text = text.replace(special, "\\" + special)
-    return text.replace("^", r"\textasciicircum{}").replace("<", r"\textless{}")

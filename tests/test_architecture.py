@@ -33,7 +33,9 @@ MAY_IMPORT = {
         "bench.registry",
         "bench.stats",
     ],
-    "bench.plots": ["bench.registry", "bench.stats", "bench.tables"],
+    "bench.render": ["bench.tables"],
+    "bench.compare": ["bench.published", "bench.stats", "bench.tables"],
+    "bench.plots": ["bench.scm", "bench.registry", "bench.stats", "bench.tables"],
     "bench.runner": [
         "bench.task",
         "bench.metrics",
@@ -50,14 +52,16 @@ MAY_IMPORT = {
         "bench.registry",
         "bench.runner",
         "bench.tables",
+        "bench.render",
         "bench.plots",
     ],
     "bench.cli": ["bench"],
     "bench.__main__": ["bench.cli"],
     "baselines": LEAVES,
-    "condfip": LEAVES,
-    "condfip.train": ["condfip", *LEAVES, "bench.metrics", "bench.suites"],
-    "condfip.__main__": ["condfip", *LEAVES, "bench.registry", "bench.metrics", "bench.suites"],
+    "condfip": ["condfip", *LEAVES],
+    "condfip.validate": ["condfip", *LEAVES, "bench.metrics", "bench.suites"],
+    "condfip.incontext.goals": ["condfip", *LEAVES, "bench.metrics", "bench.registry"],
+    "condfip.__main__": ["condfip"],
 }
 
 

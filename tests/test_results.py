@@ -9,12 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.compare import compare_paper, like
 from bench.plots import RANKED, style
 from bench.published import figures, matching
 from bench.records import COLUMNS
 from bench.registry import METHODS, SUITES
+from bench.render import render
 from bench.stats import combined_se, mean_se, paired_difference
-from bench.tables import Entry, Table, compare_paper, metrics_of, paper_table, read_results, render
+from bench.tables import Entry, Table, metrics_of, paper_table, read_results
 
 ROOT = Path(__file__).parents[1]
 RUNS = sorted(path.parent for path in (ROOT / "results").glob("*/results.csv"))
@@ -107,3 +109,15 @@ def test_the_quick_run_compares_with_the_paper():
     frame = read_results(ROOT / "results" / "lorch-quick")
     rows = pd.DataFrame(compare_paper(frame).rows, columns=compare_paper(frame).header)
     assert set(rows["paper"]) == {"Cond-FiP", "DECI", "DoWhy", "FiP"}
+
+
+def test_a_table_of_the_paper_has_ours_beside_it():
+    frame = read_results(ROOT / "results" / "lorch-quick")
+    table = like(frame, 1)
+    methods = [row[2] for row in table.rows if row[0] == "10"]
+    assert {"Cond-FiP (paper)", "DoWhy (paper)", "gp", "linear"} <= set(methods)
+    assert table.header[3:] == ["LIN_IN", "RFF_IN", "LIN_OUT", "RFF_OUT"]
+    with pytest.raises(ValueError, match="no problems of table 10"):
+        like(frame, 10)
+    with pytest.raises(ValueError, match="no table 31"):
+        like(frame, 31)

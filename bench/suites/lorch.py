@@ -8,7 +8,6 @@ Causal Models via Conditional Fixed-Point Iterations", TMLR 2025, tables 1-3 and
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 
 from bench.scm.families import GRAPH_KINDS, SCENARIOS, SHIFTS, VARIANTS, Family, draw_scms
@@ -17,11 +16,8 @@ from bench.scm.model import SCM
 from bench.scm.noise import NOISES
 from bench.scm.table import AdditiveSCM, TrueSCM
 from bench.suite import Suite
+from bench.suites.streams import interventions, scm_rows
 from bench.task import Dataset, Problem, Task, column_names, seed_of
-
-INTERVENTIONS = 10
-QUANTILES = (0.1, 0.9)
-BLOCK = 500  # rows drawn at once, so that a short context is the beginning of a long one
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,8 @@ class LorchTask(Task):
         stream = partial(seed_of, *words)
         scm = draw_scms(self.family, self.graph_kind, self.d, 1, _generator(stream("scm")))
         scm = scm.to(torch.float64)
-        _, context = _rows(scm, self.n_context, partial(stream, "context"))
-        noise, query = _rows(scm, self.n_query, partial(stream, "query"))
+        _, context = scm_rows(scm, self.n_context, partial(stream, "context"))
+        noise, query = scm_rows(scm, self.n_query, partial(stream, "query"))
         names = column_names(self.d)
         data = Dataset(context, names, scm.adjacency[0].numpy())
         return Problem(
@@ -56,7 +52,7 @@ class LorchTask(Task):
             query_rows=query,
             truth=TrueSCM(names, scm),
             query_noise_rows=noise,
-            clamps=_interventions(names, query, stream("interventions")),
+            clamps=interventions(names, query, stream("interventions")),
             make_floor=partial(_floor, self.family, scm, data),
         )
 
@@ -70,27 +66,13 @@ def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _rows(scm: SCM, n: int, stream: partial) -> tuple[np.ndarray, np.ndarray]:
-    """Noise and rows [n, D], in blocks of one size so that more rows never change the first."""
-    noise, rows = [], []
-    for block in range(-(-n // BLOCK)):
-        u = scm.noise_model.draw(BLOCK, _generator(stream(block)))
-        noise.append(u[0].numpy())
-        rows.append(scm.generate(u)[0].numpy())
-    return np.vstack(noise)[:n], np.vstack(rows)[:n].copy()
-
-
-def _interventions(names: tuple[str, ...], query: np.ndarray, seed: int) -> tuple[dict, ...]:
-    """Distinct uniform nodes, each at a uniform value between two quantiles of its query column."""
-    rng = np.random.default_rng(seed)
-    nodes = rng.permutation(len(names))[:INTERVENTIONS]
-    low, high = np.quantile(query[:, nodes], QUANTILES, axis=0)
-    values = rng.uniform(low, high)
-    return tuple({names[j]: float(v)} for j, v in zip(nodes, values, strict=True))
-
-
 def make(
-    scenario: str, graph_kind: str, shift: str = "", alpha: float = 1.0, **settings: object
+    suite: str,
+    scenario: str,
+    graph_kind: str,
+    shift: str = "",
+    alpha: float = 1.0,
+    **settings: object,
 ) -> LorchTask | None:
     """One grid point, or None where the graph kind belongs to the other distribution."""
     if graph_kind not in GRAPH_KINDS[scenario.split("_")[1]]:
@@ -98,7 +80,7 @@ def make(
     if alpha != 1 and not shift:
         raise ValueError("alpha needs shift=mechanism or shift=noise")
     shift = shift if alpha != 1 else ""
-    return LorchTask("lorch", scenario, graph_kind, shift=shift, alpha=alpha, **settings)
+    return LorchTask(suite, scenario, graph_kind, shift=shift, alpha=alpha, **settings)
 
 
 LORCH = Suite(
@@ -123,7 +105,7 @@ LORCH = Suite(
         "quick": [{"d": (10,), "scms": (3,)}, {"d": (20,), "scms": (1,)}],
         "paper": [{"d": (10, 20, 50, 100), "scms": (3,)}],
     },
-    make=make,
+    make=partial(make, "lorch"),
     choices={
         "variant": VARIANTS,
         "scenario": SCENARIOS,

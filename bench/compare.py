@@ -1,0 +1,156 @@
+"""A run beside the published figures."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pandas as pd
+
+from bench.published import NAMES, SHIFTED, SOURCE, Figure, figures
+from bench.stats import combined_se
+from bench.tables import (
+    Entry,
+    Table,
+    blocks,
+    entries,
+    in_order,
+    metrics_of,
+    published_figures,
+    scenarios_of,
+)
+
+CAPTION = (
+    f"Published ({SOURCE}) and ours, mean (standard error); the combined standard error is "
+    "sqrt(ours^2 + published^2 + 2 x 0.003^2), for figures printed to two digits."
+)
+COMPARE_CAPTION = (
+    f"{CAPTION} Rows of a paper method without a counterpart in this run show our best method "
+    "that is no control. The published Cond-FiP noise column stands beside noise_smoothed too: "
+    "its code smooths."
+)
+
+
+def compare_paper(frame: pd.DataFrame, missing: str = "show") -> Table:
+    """Every published figure beside ours.
+
+    A method of the paper gets its difference in combined standard errors; where the run has no
+    such method, the best published figure stands beside our best.
+    """
+    header = ["metric", "d", "scenario", "paper", "published", "ours", "value", "difference / SE"]
+    table = Table("compare-paper", COMPARE_CAPTION, header)
+    axes = blocks(frame)
+    for metric in metrics_of(frame):
+        for _, block in frame.groupby([*axes, "scenario"], sort=True):
+            printed = {
+                m: f[block["scenario"].iloc[0]]
+                for m, f in published_figures(block, metric).items()
+                if block["scenario"].iloc[0] in f
+            }
+            cells = entries(block, metric, missing)
+            table.rows.extend(_compared(metric, block.iloc[0], printed, cells))
+    if not table.rows:
+        raise ValueError("the paper has no figures for these problems")
+    return table
+
+
+def _compared(
+    metric: str, place: pd.Series, printed: dict[str, Figure], cells: dict[str, Entry]
+) -> Iterable[list]:
+    best = [m for m, e in cells.items() if e.best]
+    for name, figure in sorted(printed.items()):
+        if metric == "noise_smoothed" and name != "Cond-FiP":
+            continue
+        for ours in [m for m in cells if NAMES.get(m) == name] or best[:1]:
+            entry = replace(cells[ours], best=False)
+            gap = _gap(entry, figure)
+            yield [
+                metric,
+                str(place["d"]),
+                place["scenario"],
+                name,
+                f"{figure.mean:.2f} ({figure.se:.2f})",
+                ours,
+                entry,
+                gap,
+            ]
+
+
+def like(frame: pd.DataFrame, number: int, missing: str = "error") -> Table:
+    """The layout of one table of the paper: its methods, ours, and the differences of namesakes.
+
+    Raises:
+        ValueError: the paper has no such table, or the run has none of its problems.
+    """
+    printed = [figure for figure in figures() if figure.table == number]
+    if not printed:
+        raise ValueError(f"the paper has no table {number} of figures; they are 1 to 30")
+    place = printed[0]
+    columns = scenarios_of(pd.DataFrame({"scenario": [f.scenario for f in printed]}))
+    columns = columns if columns != [""] else list(dict.fromkeys(f.metric for f in printed))
+    caption = f"Layout of table {number} ({place.experiment}, {place.metric}). {CAPTION}"
+    table = Table(f"table-{number}", caption, ["d", "alpha", "method", *columns])
+    for d, alpha in dict.fromkeys((f.d, f.alpha) for f in printed):
+        here = [f for f in printed if (f.d, f.alpha) == (d, alpha)]
+        ours = _ours(_problems(frame, here[0]), here, missing)
+        table.rows.extend(
+            [str(d), f"{alpha:g}", *row] for row in _side_by_side(here, ours, columns)
+        )
+    if not any(isinstance(cell, Entry) for row in table.rows for cell in row):
+        raise ValueError(f"the run has no problems of table {number}: {_described(printed)}")
+    return table
+
+
+def _problems(frame: pd.DataFrame, figure: Figure) -> pd.DataFrame:
+    """The rows of a run whose problems are those of a figure."""
+    shift = SHIFTED.get(figure.experiment, "") if figure.alpha != 1 else ""
+    inferred = figure.experiment == "no_graph"
+    wanted = (
+        (frame["d"] == figure.d)
+        & (frame["n_context"] == figure.n_context)
+        & (frame["alpha"] == figure.alpha)
+        & (frame["shift"] == shift)
+        & (frame["noise"] == "")
+        & (frame["given_graph"].str.startswith("inferred") == inferred)
+    )
+    return frame[wanted]
+
+
+def _ours(rows: pd.DataFrame, here: list[Figure], missing: str) -> dict[str, dict[str, Entry]]:
+    """{method: {column: entry}}; a column is a scenario, or a metric where there are several."""
+    found: dict[str, dict[str, Entry]] = {}
+    for figure in {(f.metric, f.scenario): f for f in here}.values():
+        part = rows[rows["scenario"] == figure.scenario] if figure.scenario else rows
+        metric = figure.metric if figure.metric in set(part["metric"]) else ""
+        for method, entry in (entries(part, metric, missing) if metric else {}).items():
+            found.setdefault(method, {})[figure.scenario or metric] = entry
+    return found
+
+
+def _side_by_side(
+    here: list[Figure], ours: dict[str, dict[str, Entry]], columns: list[str]
+) -> Iterable[list]:
+    printed: dict[str, dict[str, Figure]] = {}
+    for figure in here:
+        printed.setdefault(figure.method, {})[figure.scenario or figure.metric] = figure
+    for method, row in printed.items():
+        yield [f"{method} (paper)", *(_printed(row.get(c)) for c in columns)]
+    for method in in_order(ours):
+        row = ours[method]
+        yield [method, *(row.get(c, "-") for c in columns)]
+        if theirs := printed.get(NAMES.get(method, ""), {}):
+            gaps = [_gap(row[c], theirs[c]) if c in row and c in theirs else "-" for c in columns]
+            yield [f"{method}: difference / SE", *gaps]
+
+
+def _printed(figure: Figure | None) -> str:
+    if figure is None:
+        return "-"
+    return f"{figure.mean:g}" if figure.se != figure.se else f"{figure.mean:.2f} ({figure.se:.2f})"
+
+
+def _gap(entry: Entry, figure: Figure) -> str:
+    return f"{(entry.mean - figure.mean) / combined_se(entry.se, figure.se):+.1f}"
+
+
+def _described(printed: list[Figure]) -> str:
+    sizes = ", ".join(str(d) for d in sorted({f.d for f in printed}))
+    return f"{printed[0].experiment}, d = {sizes}, {printed[0].n_context} context rows"

@@ -1,0 +1,75 @@
+"""The seven continuous CSuite sets (Geffner et al. 2022) with several draws of each.
+
+Variant `published` has the constants of the published Cond-FiP code; `csuite_equations` says where
+they differ from the CSuite release. The SCM of a set is the same in every draw; its rows and its
+interventions are drawn afresh. Mahajan et al. 2025 show these sets in a figure only.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from bench.scm.equations import Equation, EquationSCM
+from bench.suite import Suite
+from bench.suites.csuite_equations import EQUATIONS
+from bench.suites.streams import BLOCK, draw_rows, interventions
+from bench.task import Dataset, Problem, Task, column_names, seed_of
+
+
+@dataclass(frozen=True)
+class CSuiteTask(Task):
+    """One draw of one set; `scenario` is its name."""
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """The set's equations."""
+        return EQUATIONS[self.scenario]
+
+    def problem(self) -> Problem:
+        """Draws rows and interventions, each from a stream of its own; no prior is known."""
+        stream = partial(seed_of, "csuite", self.variant, self.scenario, self.index, self.seed)
+        names = column_names(self.d)
+        truth = EquationSCM(names, self.equations)
+        draw = partial(_block, truth)
+        _, context = draw_rows(draw, self.n_context, partial(stream, "context"))
+        noise, query = draw_rows(draw, self.n_query, partial(stream, "query"))
+        return Problem(
+            data=Dataset(context, names, truth.adjacency),
+            query_rows=query,
+            truth=truth,
+            query_noise_rows=noise,
+            clamps=interventions(names, query, stream("interventions")),
+        )
+
+
+def _block(truth: EquationSCM, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    noise = truth.additive(truth.draw(BLOCK, np.random.default_rng(seed)))
+    return noise, truth.generate(noise).to_numpy()
+
+
+def make(scenario: str, **settings: object) -> CSuiteTask:
+    """One grid point."""
+    return CSuiteTask("csuite", scenario, d=len(EQUATIONS[scenario]), **settings)
+
+
+CSUITE = Suite(
+    name="csuite",
+    about="The seven continuous CSuite sets: small SCMs given by equations, 2 to 9 nodes",
+    source="Geffner et al. 2022; constants of Mahajan et al. 2025",
+    licence="MIT (generated)",
+    axes={
+        "variant": ("published",),
+        "scenario": tuple(EQUATIONS),
+        "scms": (5,),
+        "n_context": (400,),
+        "n_query": (400,),
+    },
+    presets={
+        "smoke": [{"scms": (1,), "n_context": (50,), "n_query": (50,)}],
+        "quick": [{"scms": (5,)}],
+        "paper": [{"scms": (5,)}],
+    },
+    make=make,
+    choices={"variant": ("published",), "scenario": tuple(EQUATIONS)},
+)

@@ -1,0 +1,1 @@
+"""Amortized mechanisms: a network that tells, in one pass, which Gaussian process fits a node."""

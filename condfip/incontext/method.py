@@ -1,0 +1,215 @@
+"""The in-context model as a method of the benchmark: zero-shot, from a checkpoint."""
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from bench.method import StandardisedMechanisms
+from bench.scm.table import AdditiveSCM, Do, TableSCM, to_array
+from bench.task import Dataset, Task
+from condfip.incontext.nodes import Nodes
+from condfip.incontext.weights import SHIPPED, Pretrained, load
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+FEWEST = 5  # context rows
+LORCH = ("lorch", "lorch-lowdata", "lorch-large")
+
+
+class InContext:
+    """A network predicts each node's Gaussian process from its context, in one pass.
+
+    Args:
+        checkpoint: a file of `condfip.incontext.train`; by default the shipped one.
+        device: where to compute.
+    """
+
+    version = "1"
+    noise_space = "additive"
+
+    def __init__(self, checkpoint: str | Path = SHIPPED, device: str = "cpu") -> None:
+        self.path, self.device = Path(checkpoint), device
+
+    @classmethod
+    def of(cls, weights: Pretrained) -> Self:
+        """A method with a network at hand."""
+        method = cls()
+        method.loaded = weights
+        return method
+
+    @cached_property
+    def loaded(self) -> Pretrained:
+        """The network and how it came to be."""
+        return load(self.path, self.device)
+
+    @property
+    def checkpoint_sha(self) -> str:
+        """Names the weights in records."""
+        return self.loaded.sha
+
+    @property
+    def pretrain_s(self) -> float:
+        """Seconds of training behind the weights."""
+        return float(self.loaded.history["seconds"])
+
+    def seen_in_training(self, task: Task) -> bool:
+        """Whether the prior draws from the task's family of SCMs."""
+        known = task.suite in LORCH and task.scenario.endswith("_IN") and task.alpha == 1
+        prior = self.loaded.config.prior
+        return known and prior.benchmark > 0 and (not task.noise or prior.noises > 0)
+
+    def skip(self, dataset: Dataset) -> str | None:
+        """Statistics of a context need some rows."""
+        return f"fewer than {FEWEST} rows" if len(dataset.rows) < FEWEST else None
+
+    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> "InContextSCM":
+        """Reads the context once; nothing is drawn, so `seed` changes nothing.
+
+        Raises:
+            ValueError: see `bench.task.Dataset.of`.
+        """
+        return self.fit_arrays(Dataset.of(df, graph))
+
+    def fit_arrays(self, data: Dataset) -> "InContextSCM":
+        """`fit` without tables."""
+        learn = partial(_learn, self.loaded.model, self.device)
+        return InContextSCM(data, StandardisedMechanisms(data, learn, 0))
+
+
+def _learn(model: object, device: str, z: np.ndarray, parents: list[np.ndarray], _: int) -> Nodes:
+    return Nodes(model, z, parents, device)
+
+
+class InContextSCM(AdditiveSCM):
+    """The estimate. Verbs evaluate only the nodes that `do` can change.
+
+    The last solution without `do` is kept, since interventions are asked for in series.
+    """
+
+    def __init__(self, data: Dataset, mechanisms: StandardisedMechanisms) -> None:
+        TableSCM.__init__(self, data.names)
+        self.mechanisms, self.context = mechanisms, data.rows
+        self.levels, self.below = order(data.adjacency)
+        self.free: tuple[np.ndarray, np.ndarray] | None = None
+
+    def predict_mechanism(self, df: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.DataFrame]":
+        """Mean and standard deviation of F of each node, given its parents in `df`."""
+        x = to_array(df, self.names)
+        return self._answer(self._mechanisms(x), df), self._answer(self._deviations(x), df)
+
+    def predict_interval(
+        self, df: "pd.DataFrame", level: float
+    ) -> "tuple[pd.DataFrame, pd.DataFrame]":
+        """Bounds of each node's value given its parents in `df`, which hold with chance `level`.
+
+        Quantiles of the context's leave-one-out residuals, each in units of its own predictive
+        deviation, widened as in split conformal prediction (Vovk et al. 2005).
+        """
+        x = to_array(df, self.names)
+        low, high = self._scores((1 - level) / 2), self._scores((1 + level) / 2)
+        middle, scale = self._mechanisms(x), np.hypot(self._deviations(x), self.noise_scale)
+        return self._answer(middle + low * scale, df), self._answer(middle + high * scale, df)
+
+    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
+        """See `TableSCM`; nodes that do not descend from `do` keep their values."""
+        clamps, x = self._clamps(do), to_array(df, self.names)
+        changed = self._changed(clamps)
+        u = np.zeros_like(x)
+        if changed:
+            u[:, changed] = x[:, changed] - self.mechanisms(x, changed)
+        return self._answer(self._clamped(x, u, clamps), df)
+
+    def sample(
+        self,
+        n: int,
+        do: Do | None = None,
+        seed: int = 0,
+        noise: str = "empirical",
+        uncertain: bool = False,
+    ) -> "pd.DataFrame":
+        """See `TableSCM`; if `uncertain`, every row also draws its own F from the posterior."""
+        if not uncertain:
+            return super().sample(n, do, seed, noise)
+        u, clamps = self._draw_noise(n, seed, noise), self._clamps(do)
+        normal = np.random.default_rng([seed, 1]).standard_normal(u.shape)
+        x = np.where(np.isnan(clamps), u, clamps)
+        for nodes in self.levels:
+            drawn = self.mechanisms(x, nodes) + normal[:, nodes] * self._deviations(x, nodes)
+            x[:, nodes] = np.where(np.isnan(clamps[nodes]), u[:, nodes] + drawn, clamps[nodes])
+        return self._answer(x, None)
+
+    def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
+        if self.free is None or not np.array_equal(self.free[0], u):
+            self.free = u.copy(), super()._generate(u, np.full(u.shape[1], np.nan))
+        return self._clamped(self.free[1], u, clamps)
+
+    def _clamped(self, x: np.ndarray, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
+        """Rows `x`, a solution for noise `u`, with nodes clamped and what follows solved again."""
+        x, changed = np.where(np.isnan(clamps), x, clamps), set(self._changed(clamps))
+        for level in self.levels:
+            if nodes := [j for j in level if j in changed]:
+                x[:, nodes] = u[:, nodes] + self.mechanisms(x, nodes)
+        return x
+
+    def _changed(self, clamps: np.ndarray) -> list[int]:
+        clamped = ~np.isnan(clamps)
+        return np.flatnonzero(self.below[clamped].any(0) & ~clamped).tolist()
+
+    def _deviations(self, x: np.ndarray, nodes: Sequence[int] | None = None) -> np.ndarray:
+        """Standard deviations of F of `nodes` at rows [N, D], in the data's units."""
+        m = self.mechanisms
+        asked = m.place if nodes is None else m.place[list(nodes)]
+        answer = np.full((len(x), len(asked)), 1 / len(self.context) ** 0.5)
+        learnt = m.has_parents[asked]
+        if learnt.any():
+            z = m._standardise(x)
+            answer[:, learnt] = m.predict.deviation(z, asked[learnt].tolist())
+        return answer * m.scale[asked]
+
+    @cached_property
+    def left_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Leave-one-out residuals and the variance of F behind them, in the data's units."""
+        m, n = self.mechanisms, len(self.context)
+        z = m._standardise(self.context)
+        gap, cavity = z * n / (n - 1), np.full_like(z, 1 / n)
+        for j in np.flatnonzero(m.has_parents):
+            gap[:, j], cavity[:, j] = (t.cpu().numpy() for t in m.predict.nodes[j].left_out())
+        return (gap * m.scale)[:, m.place], (cavity * m.scale**2)[:, m.place]
+
+    @cached_property
+    def noise_scale(self) -> np.ndarray:
+        """Noise standard deviations, [D]: leave-one-out residuals less the error of F in them."""
+        gap, cavity = self.left_out
+        total = np.square(gap).mean(0)
+        return np.sqrt(np.maximum(total - cavity.mean(0), 0.5 * total))
+
+    @cached_property
+    def residuals(self) -> np.ndarray:
+        """Centred leave-one-out residuals of the context, scaled to the noise's deviation."""
+        gap = self.left_out[0] - self.left_out[0].mean(0)
+        spread = gap.std(0)
+        return gap * np.divide(self.noise_scale, spread, out=np.ones_like(spread), where=spread > 0)
+
+    def _scores(self, chance: float) -> np.ndarray:
+        gap, cavity = self.left_out
+        unit = np.hypot(np.sqrt(cavity), self.noise_scale)
+        z = np.divide(gap, unit, out=np.zeros_like(gap), where=unit > 0)
+        n = len(z)
+        wide = 0.5 + (chance - 0.5) * (n + 1) / n
+        return np.quantile(z, np.clip(wide, 0, 1), axis=0)
+
+
+def order(adjacency: np.ndarray) -> tuple[list[list[int]], np.ndarray]:
+    """Nodes by their longest path from a root, and who descends from whom [D, D]."""
+    below, step = adjacency.copy(), adjacency
+    depth = np.zeros(len(adjacency), dtype=int)
+    while step.any():
+        depth[step.any(0)] += 1
+        step = (step.astype(float) @ adjacency) > 0
+        below |= step
+    return [np.flatnonzero(depth == k).tolist() for k in range(depth.max() + 1)], below

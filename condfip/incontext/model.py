@@ -1,0 +1,154 @@
+"""The network: from the statistics of a node's context to its Gaussian process, in a few rounds.
+
+Every round reads the same first statistics and, from the second on, how the process of the round
+before fits; it answers for all nodes and parents at once, blind to the parents' order.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from condfip.incontext import features
+from condfip.incontext.config import ModelConfig
+from condfip.incontext.features import Features, Ridge
+from condfip.incontext.kernel import Fit, Hyper, examine
+
+PARENT_FIRST, NODE_FIRST = 6 + 2 * len(features.BINS), 2 * len(features.BINS)
+SHAPE = len(features.LEVELS) + 3
+CONTEXT = 8  # numbers of a node that its rows read
+BOUND = 3.0  # largest change of a logarithm in a round
+LENGTHS, LINEARS, SIZES, NOISES = (-3.0, 6.0), (-9.0, 3.0), (-12.0, 9.0), (-9.0, 1.0)
+
+
+def widths(config: ModelConfig, later: bool) -> tuple[int, int]:
+    """T and U of the first round or of a later one."""
+    parents = PARENT_FIRST
+    node = NODE_FIRST + SHAPE + 1 + len(features.RIDGES) + 2
+    if later:
+        parents += 6 + 2 + 1
+        node += 4 * (config.scales + 1) + SHAPE + 4
+    return parents, node
+
+
+class Round(nn.Module):
+    """Statistics to changes of the hyper-parameters; untrained, it changes nothing."""
+
+    def __init__(self, config: ModelConfig, later: bool) -> None:
+        super().__init__()
+        width, (parents, node) = config.width, widths(config, later)
+        self.parent = nn.Sequential(
+            nn.Linear(parents + node, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
+        self.node = nn.Sequential(
+            nn.Linear(3 * width + node, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
+        self.node_head = nn.Linear(width, config.scales + 1)
+        self.parent_head = nn.Sequential(
+            nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 2)
+        )
+        self.row_context = nn.Linear(width, CONTEXT)
+        self.row = nn.Sequential(nn.Linear(4 + CONTEXT, 32), nn.SiLU(), nn.Linear(32, 2))
+        for last in (self.node_head, self.parent_head[-1], self.row[-1]):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, seen: Features, mask: Tensor, rows: Tensor | None) -> tuple[Tensor, ...]:
+        """Changes.
+
+        Args:
+            seen: statistics. mask: [G, P] of true parents. rows: [G, N, 4], None for no rows.
+
+        Returns:
+            Of amplitudes and noise [G, S + 1], of lengths and linear variances [G, P, 2], and of
+            rows' stretch and shift [G, N, 2] (zeros where `rows` is None).
+        """
+        node = seen.node
+        spread = node[:, None, :].expand(-1, mask.shape[1], -1)
+        tokens = self.parent(torch.cat([seen.parents, spread], 2)) * mask[:, :, None]
+        count = mask.sum(1, keepdim=True)
+        largest = tokens.masked_fill(mask[:, :, None] == 0, -torch.inf).amax(1)
+        pooled = [tokens.sum(1) / count, largest, tokens.sum(1) / count.sqrt()]
+        state = self.node(torch.cat([*pooled, node], 1))
+        both = torch.cat([tokens, state[:, None, :].expand_as(tokens)], 2)
+        heads = self.node_head(state), self.parent_head(both)
+        return *map(_bounded, heads), self._rows(state, rows)
+
+    def _rows(self, state: Tensor, rows: Tensor | None) -> Tensor | None:
+        if rows is None:
+            return None
+        context = self.row_context(state)[:, None, :].expand(-1, rows.shape[1], -1)
+        return _bounded(self.row(torch.cat([rows, context], 2)))
+
+
+def _bounded(change: Tensor) -> Tensor:
+    return BOUND * torch.tanh(change / BOUND)
+
+
+class InContextModel(nn.Module):
+    """Rounds of `Round`, each correcting the one before.
+
+    Args:
+        config: sizes.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.rounds = nn.ModuleList(Round(config, later=r > 0) for r in range(config.rounds))
+
+    def forward(self, x: Tensor, y: Tensor, mask: Tensor) -> list[Hyper]:
+        """The answer of each round; gradients reach its own round only.
+
+        Args:
+            x: standardised parents [G, N, P], zero where padded. y: standardised child [G, N].
+            mask: [G, P] of true parents.
+        """
+        with torch.no_grad():
+            line = features.ridge(x, y)
+            begin = features.first(x, y, mask, line, self.config.ridge)
+        answers = [self._answer(self.rounds[0], start(line, x, self.config), begin, mask, None)]
+        for later in list(self.rounds)[1:]:
+            before = answers[-1].detach()
+            with torch.no_grad():
+                fit = examine(before, x, y)
+                now = features.again(before, fit, line)
+            seen = Features(
+                torch.cat([begin.parents, now.parents], 2), torch.cat([begin.node, now.node], 1)
+            )
+            answers.append(self._answer(later, before, seen, mask, fit))
+        return answers
+
+    def _answer(
+        self, layer: Round, before: Hyper, seen: Features, mask: Tensor, fit: Fit | None
+    ) -> Hyper:
+        single = Features(seen.parents.float(), seen.node.float())
+        rows = None
+        if fit is not None and self.config.sites:
+            rows = features.row_features(before, fit).float()
+        node, parent, sites = layer(single, mask.float(), rows)
+        node, parent = node.to(before.noise), parent.to(before.noise)
+        stretch, shift = (
+            (before.stretch, before.shift) if sites is None else sites.to(before.noise).unbind(2)
+        )
+        return Hyper(
+            amplitude=(before.amplitude + node[:, :-1]).clamp(*SIZES),
+            noise=(before.noise + node[:, -1]).clamp(2 * NOISES[0], NOISES[1]),
+            length=(before.length + parent[:, :, 0]).clamp(*LENGTHS),
+            linear=(before.linear + parent[:, :, 1]).clamp(*LINEARS),
+            stretch=stretch,
+            shift=shift,
+        )
+
+
+def start(line: Ridge, x: Tensor, config: ModelConfig) -> Hyper:
+    """What the first round corrects: sizes in units of the ridge residual."""
+    level = line.spread.log()[:, None]
+    shares = x.new_tensor([0.7 * 0.1**s for s in range(config.scales)]).log()
+    zeros = x.new_zeros(x.shape[:2])
+    return Hyper(
+        amplitude=(level + shares).clamp(*SIZES),
+        noise=level[:, 0] - 1.0,
+        length=torch.ones_like(x[:, 0]),
+        linear=torch.zeros_like(x[:, 0]) - 0.5,
+        stretch=zeros,
+        shift=zeros,
+    )

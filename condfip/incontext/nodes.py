@@ -1,0 +1,127 @@
+"""All nodes of a context as Gaussian processes, in standardised units: fit, mean, deviation.
+
+Nodes are handled together where their numbers of parents fall into one class, in groups whose
+kernels stay in the processor's cache.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.scm.plan import SIZE_CLASSES
+from condfip.incontext.kernel import Hyper, examine, factor, kernel, mix, posterior
+from condfip.incontext.model import InContextModel
+
+NUMBERS = 2**20  # kernel entries held at once
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node's process.
+
+    Attributes:
+        x: parents [N, P]. y: child [N]. hyper: of a group of one. dual: [N].
+    """
+
+    x: Tensor
+    y: Tensor
+    hyper: Hyper
+    dual: Tensor
+
+    def mean(self, here: Tensor) -> Tensor:
+        """F at parents [M, P]: [M]."""
+        size = max(1, NUMBERS // len(self.x))
+        return torch.cat([self._mean(rows) for rows in here.split(size)])
+
+    def _mean(self, here: Tensor) -> Tensor:
+        inverse = (-self.hyper.length[0]).exp()
+        there, here_scaled = self.x * inverse, here * inverse
+        squares = -0.5 * there.square().sum(1) - 0.5 * here_scaled.square().sum(1, keepdim=True)
+        base = torch.addmm(squares, here_scaled, there.T).clamp_(max=0).exp_()
+        smooth = mix(base[None], self.hyper.amplitude.exp())[0] @ self.dual
+        return smooth + here @ self._line + self.dual.sum()
+
+    @property
+    def _line(self) -> Tensor:
+        return self.hyper.linear[0].exp() * (self.dual @ self.x)
+
+    def deviation(self, here: Tensor) -> Tensor:
+        """Standard deviation of F at parents [M, P]: [M]."""
+        spread = posterior(self.hyper, self.x[None], self.y[None], here[None])[1][0]
+        return spread.clamp(min=0).sqrt()
+
+    def left_out(self) -> tuple[Tensor, Tensor]:
+        """Leave-one-out residuals of the child and the variance of F behind them, [N], [N]."""
+        fit = examine(self.hyper, self.x[None], self.y[None])
+        return fit.gap[0], fit.cavity[0]
+
+    def residuals(self) -> Tensor:
+        """The child less the posterior mean of F at its own row, [N]."""
+        target = self.hyper.targets(self.y[None])[0]
+        return self.y - target + self.hyper.row_variance[0] * self.dual
+
+
+class Nodes:
+    """Every node that has parents; the `predict` of `bench.method.StandardisedMechanisms`."""
+
+    def __init__(
+        self, model: InContextModel, z: np.ndarray, parents: Sequence[np.ndarray], device: str
+    ) -> None:
+        self.parents, self.device = list(parents), device
+        self.nodes = dict(_fit(model, torch.from_numpy(z).to(device), self.parents))
+
+    def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """F of `nodes` at rows [M, D]: [M, len(nodes)]."""
+        return self._each(z, nodes, Node.mean)
+
+    def deviation(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """Standard deviation of F of `nodes` at rows [M, D]: [M, len(nodes)]."""
+        return self._each(z, nodes, Node.deviation)
+
+    def _each(self, z: np.ndarray, nodes: Sequence[int], ask: object) -> np.ndarray:
+        rows = torch.from_numpy(z).to(self.device)
+        answers = [ask(self.nodes[j], rows[:, self.parents[j]]) for j in nodes]
+        return torch.stack(answers, 1).cpu().numpy()
+
+
+def _fit(
+    model: InContextModel, rows: Tensor, parents: list[np.ndarray]
+) -> Iterator[tuple[int, Node]]:
+    for group in _groups(parents, max(1, NUMBERS // len(rows) ** 2)):
+        most = max(len(parents[j]) for j in group)
+        x = rows.new_zeros(len(group), len(rows), most)
+        mask = torch.zeros(len(group), most, dtype=torch.bool, device=rows.device)
+        for g, j in enumerate(group):
+            x[g, :, : len(parents[j])], mask[g, : len(parents[j])] = rows[:, parents[j]], True
+        y = rows[:, group].T.contiguous()
+        yield from zip(group, _nodes(model, x, y, mask), strict=True)
+
+
+@torch.inference_mode()
+def _nodes(model: InContextModel, x: Tensor, y: Tensor, mask: Tensor) -> list[Node]:
+    hyper = model(x, y, mask)[-1]
+    root = factor(kernel(hyper, x, x).total, hyper.row_variance)
+    dual = torch.cholesky_solve(hyper.targets(y)[:, :, None], root).squeeze(2)
+    counts = mask.sum(1).tolist()
+    return [
+        Node(x[g, :, :p].clone(), y[g], _narrow(hyper[g : g + 1], p), dual[g])
+        for g, p in enumerate(counts)
+    ]
+
+
+def _narrow(hyper: Hyper, p: int) -> Hyper:
+    values = vars(hyper) | {"length": hyper.length[:, :p], "linear": hyper.linear[:, :p]}
+    return Hyper(**{name: value.clone() for name, value in values.items()})
+
+
+def _groups(parents: list[np.ndarray], size: int) -> Iterator[list[int]]:
+    classes: dict[int, list[int]] = {}
+    for j, its_parents in enumerate(parents):
+        if len(its_parents):
+            place = int(np.searchsorted(SIZE_CLASSES, len(its_parents)))
+            classes.setdefault(place, []).append(j)
+    for _, members in sorted(classes.items()):
+        yield from (members[s : s + size] for s in range(0, len(members), size))

@@ -1,0 +1,55 @@
+"""The in-context network on disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from condfip.checkpoint import fill, read
+from condfip.incontext.config import Config
+from condfip.incontext.model import InContextModel
+
+FOLDER = Path(__file__).parents[1] / "weights"
+SHIPPED = FOLDER / "incontext-broad.safetensors"
+BENCHMARK_ONLY = FOLDER / "incontext-benchmark.safetensors"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A network ready for use.
+
+    Attributes:
+        config: sizes and training settings. model: in float32. history: steps, tasks, seconds,
+            commit. sha: of the file.
+    """
+
+    config: Config
+    model: InContextModel
+    history: dict[str, Any]
+    sha: str
+
+
+def load(path: Path, device: str = "cpu") -> Pretrained:
+    """Reads a checkpoint of `condfip.incontext.train.save`.
+
+    Raises:
+        ValueError: the file is missing, corrupted, or of another kind of model.
+    """
+    tensors, header, sha = read(path)
+    if header.get("kind") != "incontext":
+        raise ValueError(f"{path} describes another kind of model")
+    try:
+        config, history = Config.from_dict(header["config"]), header["history"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} describes another version of the model: {error}") from None
+    model = InContextModel(config.model)
+    fill(model, tensors, path)
+    return Pretrained(config, model.to(device).eval().requires_grad_(False), history, sha)
+
+
+def describe(path: Path) -> str:
+    """What a checkpoint is, for people."""
+    weights = load(path)
+    count = sum(p.numel() for p in weights.model.parameters())
+    lines = [f"{path} ({path.stat().st_size / 2**20:.2f} MiB)", f"sha256 {weights.sha}"]
+    lines += [f"{count:,} parameters", f"{weights.config.model}", f"{weights.config.prior}"]
+    return "\n".join(lines + [f"{key}: {value}" for key, value in weights.history.items()])

@@ -10,16 +10,15 @@ from typing import NoReturn
 
 from bench import conformance, speed
 from bench.compare import compare_paper, like
+from bench.discovery import about
 from bench.metrics import METRICS
 from bench.own import own_task, read_dataset, write_answers
 from bench.plots import PLOTS
+from bench.plugins import DISCOVERY, METHODS, SUITES, Unavailable, registered
 from bench.records import FAILED
 from bench.registry import (
     DEFAULT_METHODS,
-    METHODS,
     SEES_PROBLEM,
-    SUITES,
-    Unavailable,
     describe,
     find_suite,
     load_method,
@@ -73,7 +72,7 @@ def parser() -> Parser:
         return part
 
     listing = add("list", list_things, "what there is to run")
-    listing.add_argument("what", nargs="?", choices=("suites", "methods", "metrics"))
+    listing.add_argument("what", nargs="?", choices=("suites", "methods", "discovery", "metrics"))
     _run_options(add("run", run, "run a grid of problems and methods, then print its tables"))
     table = _folder(add("table", table_command, "print the tables of a run"))
     table.add_argument("--metric", choices=METRICS)
@@ -123,7 +122,12 @@ def _run_options(part: Parser) -> None:
 
 def list_things(options: argparse.Namespace) -> int:
     """Prints registered suites, methods and metrics."""
-    sections = {"suites": _list_suites, "methods": _list_methods, "metrics": _list_metrics}
+    sections = {
+        "suites": _list_suites,
+        "methods": _list_methods,
+        "discovery": _list_discovery,
+        "metrics": _list_metrics,
+    }
     for name in [options.what] if options.what else sections:
         print(f"{name}:")
         sections[name]()
@@ -143,6 +147,11 @@ def _list_suites() -> None:
 def _list_methods() -> None:
     for name in names(METHODS):
         print(f"  {name}: {describe(name)}")
+
+
+def _list_discovery() -> None:
+    for name in registered(DISCOVERY):
+        print(f"  {name}: {about(name)}")
 
 
 def _list_metrics() -> None:

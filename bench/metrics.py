@@ -55,6 +55,13 @@ def residual(problem: Problem, estimate: TableSCM) -> float:
     return _error(problem, estimate.noise(problem.query), np.zeros_like(problem.query_rows))
 
 
+def graph_distance(problem: Problem, _: TableSCM) -> float:
+    """Structural Hamming distance of the given graph: pairs of nodes joined otherwise."""
+    given, true = problem.data.adjacency, problem.true_adjacency
+    differs = (given != true) | (given.T != true.T)
+    return float(np.triu(differs).sum())
+
+
 def mmd_query(problem: Problem, estimate: TableSCM) -> float:
     """Rows generated from Gaussian noise fitted to the context's residuals against query rows."""
     return mmd(*_standardised(problem, _generated(problem, estimate)))
@@ -189,6 +196,10 @@ def _same_rows(problem: Problem, _: TableSCM) -> bool:
     return problem.truth is not None
 
 
+def _misgiven(problem: Problem, _: TableSCM) -> bool:
+    return problem.true_adjacency is not None
+
+
 def _unknown(problem: Problem, _: TableSCM) -> bool:
     return problem.truth is None
 
@@ -203,6 +214,9 @@ METRICS = {
     "intervention": Metric(intervention, "RMSE of interventional rows from the true noise", _known),
     "counterfactual": Metric(counterfactual, "RMSE of counterfactual query rows", _same_rows),
     "noise_smoothed": Metric(noise_smoothed, "RMSE of the noise's posterior mean", _smooths),
+    "graph_distance": Metric(
+        graph_distance, "Structural Hamming distance of the given graph", _misgiven
+    ),
     "residual": Metric(
         residual, "RMS distance of query rows from F, not 0 for the truth", _unknown
     ),

@@ -25,7 +25,13 @@ RANKED = (
     "condfip-published", "fip", "fip-published", "deci", "causalnf", "dowhy",
 )  # fmt: skip
 
-SWEEPS = {"d": "nodes d", "n_context": "context rows", "alpha": "alpha"}
+SWEEPS = {
+    "d": "nodes d",
+    "n_context": "context rows",
+    "alpha": "alpha",
+    "distance": "graph distance (SHD)",
+}
+LINEAR = ("distance",)
 
 
 def style(method: str) -> dict[str, str]:
@@ -98,13 +104,61 @@ def _lines(axes: Axes, rows: pd.DataFrame, axis: str) -> None:
         x, mean, error = map(np.array, zip(*points, strict=True))
         line = {"linestyle": "--" if method in CONTROLS else "-", "linewidth": 1.2}
         axes.errorbar(x, mean, error, label=method, markersize=5, **line, **style(method))
-    axes.set(xscale="log", yscale="log")
+    axes.set(xscale="linear" if axis in LINEAR else "log", yscale="log")
     ticks = sorted(set(rows[axis]))
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.set_xticks([], minor=True)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def against_graph(frame: pd.DataFrame) -> Figure:
+    """Error against the structural Hamming distance of corrupted graphs; 0 is the true graph."""
+    measured = frame[frame["metric"] == "graph_distance"]
+    distance = measured.drop_duplicates("problem").set_index("problem")["value"]
+    rows = frame[(frame["metric"] != "graph_distance") & (frame["metric"] != "")]
+    rows = rows[~rows["given_graph"].str.startswith("inferred")]
+    return against(rows.assign(distance=rows["problem"].map(distance).fillna(0)), "distance")
+
+
+def heatmap(frame: pd.DataFrame) -> Figure:
+    """Scenarios by methods: mean error over the best method's, a panel a metric, errors written."""
+    metrics = [m for m in metrics_of(frame) if m != "graph_distance"]
+    rows = frame[frame["method"] != "truth"]
+    methods, scenarios = in_order(rows["method"]), scenarios_of(rows)
+    size = (0.62 * len(methods) + 2.2, 0.3 * len(scenarios) + 1.1)
+    figure, panels = _panels(len(metrics), *size)
+    for axes, metric in zip(panels, metrics, strict=False):
+        part = rows[rows["metric"] == metric]
+        table = part.pivot_table(index="scenario", columns="method", values="value", sort=False)
+        _heat(axes, table.reindex(index=scenarios, columns=methods))
+        axes.set_title(metric, fontsize=10)
+    for axes in panels[len(metrics) :]:
+        axes.set_axis_off()
+    figure.tight_layout()
+    return figure
+
+
+def _heat(axes: Axes, table: pd.DataFrame) -> None:
+    rivals = table.drop(columns=[c for c in CONTROLS if c in table])
+    best = (rivals if len(rivals.columns) else table).min(axis=1)
+    ratio = table.div(best, axis=0)
+    axes.imshow(np.log2(ratio), cmap="cividis", vmin=-1, vmax=3, aspect="auto")
+    axes.set_xticks(range(len(table.columns)), table.columns, rotation=40, ha="right", fontsize=8)
+    axes.set_yticks(range(len(table)), table.index, fontsize=8)
+    for (i, j), value in np.ndenumerate(table.to_numpy()):
+        if not np.isnan(value):
+            dark = ratio.iloc[i, j] < 2.8
+            axes.text(
+                j,
+                i,
+                f"{value:.2g}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if dark else "black",
+            )
 
 
 def runtime(frame: pd.DataFrame) -> Figure:
@@ -234,6 +288,8 @@ PLOTS: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "d": partial(against, axis="d"),
     "rows": partial(against, axis="n_context"),
     "alpha": partial(against, axis="alpha"),
+    "graph": against_graph,
+    "heatmap": heatmap,
     "runtime": runtime,
     "draws": draws,
 }
@@ -243,4 +299,6 @@ def kinds_for(frame: pd.DataFrame) -> list[str]:
     """The kinds that say something about a run: sweeps need an axis that varies, draws a suite."""
     swept = {"d": "d", "rows": "n_context", "alpha": "alpha"}
     kinds = [kind for kind in PLOTS if kind not in swept or frame[swept[kind]].nunique() > 1]
-    return [kind for kind in kinds if kind != "draws" or set(frame["scenario"]) <= set(SCENARIOS)]
+    lorch, graphs = set(frame["scenario"]) <= set(SCENARIOS), set(frame["given_graph"]) - {"true"}
+    unfit = {"draws": not lorch, "heatmap": lorch, "graph": not graphs}
+    return [kind for kind in kinds if not unfit.get(kind)]

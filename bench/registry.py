@@ -10,11 +10,11 @@ import importlib
 import inspect
 import sys
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.method import complete
+from bench.plugins import METHODS, SUITES, Unavailable, load, registered
 from bench.scm.table import TableSCM
 from bench.suite import Suite
 from bench.task import Dataset, Problem, Task
@@ -23,15 +23,9 @@ if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-METHODS = "condfip_bench.methods"
-SUITES = "condfip_bench.suites"
 DEFAULT_METHODS = ("truth", "floor", "marginal", "linear", "additive", "boosting", "gp", "mlp")
 CONTROLS = ("truth", "floor", "marginal")
 SEES_PROBLEM = ("truth", "floor")
-
-
-class Unavailable(Exception):
-    """A registered method whose extra is not installed; the message says how to install it."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +90,9 @@ def load_method(name: str, **settings: Any) -> LoadedMethod:
     Raises:
         ValueError: unknown name, module or class. Unavailable: its extra is not installed.
     """
-    entry = None if ":" in name else _entry(METHODS, "method", name)
-    try:
-        kind = _from_module(name) if entry is None else entry.load()
-    except ImportError as error:
-        if entry is None or not entry.extras:
-            raise
-        raise Unavailable(_advice(entry, error)) from error
-    sha = "" if entry else _source_sha(kind)
+    foreign = ":" in name
+    kind = _from_module(name) if foreign else load(METHODS, name)
+    sha = _source_sha(kind) if foreign else ""
     return LoadedMethod(name, kind(**settings), tuple(sorted(settings.items())), sha)
 
 
@@ -113,7 +102,7 @@ def find_suite(name: str) -> Suite:
     Raises:
         ValueError: unknown name.
     """
-    return _entry(SUITES, "suite", name).load()
+    return load(SUITES, name)
 
 
 def load_suite(name: str, preset: str = "quick", seed: int = 0, **axes: Any) -> list[Task]:
@@ -127,9 +116,9 @@ def load_suite(name: str, preset: str = "quick", seed: int = 0, **axes: Any) -> 
 
 def names(group: str) -> list[str]:
     """Registered names of a group, our own first and in the order of a table."""
-    known = [entry.name for entry in entry_points(group=group)]
+    known = registered(group)
     ranked = [name for name in DEFAULT_METHODS if name in known]
-    return ranked + sorted(set(known) - set(ranked))
+    return ranked + [name for name in known if name not in ranked]
 
 
 def describe(name: str) -> str:
@@ -138,13 +127,6 @@ def describe(name: str) -> str:
         return inspect.getdoc(load_method(name).inner).splitlines()[0]
     except Unavailable as error:
         return f"unavailable: {error}"
-
-
-def _entry(group: str, what: str, name: str) -> EntryPoint:
-    found = [entry for entry in entry_points(group=group) if entry.name == name]
-    if not found:
-        raise ValueError(f"unknown {what} {name}; there are {', '.join(names(group)) or 'none'}")
-    return found[0]
 
 
 def _from_module(name: str) -> type:
@@ -163,8 +145,3 @@ def _from_module(name: str) -> type:
 
 def _source_sha(kind: type) -> str:
     return hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()
-
-
-def _advice(entry: EntryPoint, error: ImportError) -> str:
-    extra = ",".join(entry.extras)
-    return f'needs {error.name or "a package"}: pip install "condfip-bench[{extra}]"'

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.measure import git_state, processor, versions
 from bench.plots import PLOTS, kinds_for, save
+from bench.plugins import METHODS, Unavailable
 from bench.records import (
     FAILED,
     FINISHED,
@@ -22,7 +23,7 @@ from bench.records import (
     write_results,
     write_text,
 )
-from bench.registry import METHODS, Unavailable, load_method, names
+from bench.registry import load_method, names
 from bench.render import FORMATS, render
 from bench.runner import Cell, pending, run_cells
 from bench.tables import Table, metrics_of, paper_table, read_results

@@ -23,8 +23,9 @@ from bench.measure import (
     versions,
 )
 from bench.metrics import METRICS
+from bench.plugins import Unavailable
 from bench.records import FINISHED, read_record, record_path, task_columns, write_record
-from bench.registry import LoadedMethod, Unavailable, load_method
+from bench.registry import LoadedMethod, load_method
 from bench.task import Problem, Task, seed_of
 
 PROBLEMS_HELD = 8
@@ -152,7 +153,7 @@ def _score(cell: Cell, method: LoadedMethod) -> tuple[dict, dict, str]:
     problem = make_problem(cell.task)
     if reason := _skip(method, problem):
         return {}, {}, reason
-    seed = seed_of(cell.task.name, cell.method, cell.task.seed)
+    seed = seed_of(cell.task.problem_name, cell.method, cell.task.seed)
     watch = Stopwatch()
     estimate = method.fit_problem(problem, seed)
     fit_s = watch.lap()

@@ -76,7 +76,7 @@ class Suite:
             number = kind(value)
         except ValueError as error:
             raise ValueError(f"axis {axis} takes numbers, not {value!r}") from error
-        if number <= 0:
+        if kind is not str and number <= 0 and number not in self.axes[axis]:
             raise ValueError(f"axis {axis} takes positive numbers, not {value}")
         return number
 

@@ -164,7 +164,7 @@ def _caption(frame: pd.DataFrame, metric: str) -> str:
         for axis in SWEEPS
         if frame[axis].nunique() == 1 and frame[axis].iloc[0] != ""
     ]
-    counts = frame.groupby(["d", "scenario"])["problem"].nunique()
+    counts = frame.groupby([*blocks(frame), "scenario"])["problem"].nunique()
     pools = (
         f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     )

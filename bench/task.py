@@ -133,6 +133,7 @@ class Problem:
         truth: the SCM, None for real data. query_noise_rows: its noise of the query, or None.
         clamps: interventions to answer.
         make_floor: computes the estimate that knows the prior; None where no prior is known.
+        true_adjacency: [D, D], where methods are given another graph.
         compare_rows: whether generated rows are compared with query rows although the truth is
             known; where it is not, they always are.
     """
@@ -143,6 +144,7 @@ class Problem:
     query_noise_rows: np.ndarray | None = None
     clamps: tuple[Mapping[str, float], ...] = ()
     make_floor: Callable[[], TableSCM] | None = None
+    true_adjacency: np.ndarray | None = None
     compare_rows: bool = False
 
     @property
@@ -230,6 +232,11 @@ class Task:
         }
         words += [f"{key}={value}" for key, (value, default) in sweep.items() if value != default]
         return "/".join(word.lower() for word in words if word)
+
+    @property
+    def problem_name(self) -> str:
+        """The name without the suite: the same problem has one name in every suite."""
+        return self.name.removeprefix(f"{self.suite}/")
 
     @property
     def given_graph(self) -> str:

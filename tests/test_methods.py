@@ -7,7 +7,8 @@ import pytest
 
 from bench.conformance import check
 from bench.metrics import METRICS
-from bench.registry import METHODS, SEES_PROBLEM, Unavailable, load_method, load_suite, names
+from bench.plugins import METHODS, Unavailable
+from bench.registry import SEES_PROBLEM, load_method, load_suite, names
 
 SLOW = {"mlp", "boosting"}
 
@@ -77,10 +78,10 @@ def test_few_rows_are_a_reason_to_skip():
 def test_a_missing_extra_is_listed_with_its_install_command(monkeypatch):
     from importlib.metadata import EntryPoint
 
-    from bench import registry
+    from bench import plugins, registry
 
     entry = EntryPoint("flow", "no_such_package:Flow [flows]", METHODS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry])
     assert registry.names(METHODS) == ["flow"]
     assert 'pip install "condfip-bench[flows]"' in registry.describe("flow")
     with pytest.raises(Unavailable, match="no_such_package"):

@@ -11,9 +11,9 @@ import pytest
 
 from bench.compare import compare_paper, like
 from bench.plots import RANKED, style
+from bench.plugins import DISCOVERY, METHODS, SUITES
 from bench.published import figures, matching
 from bench.records import COLUMNS
-from bench.registry import METHODS, SUITES
 from bench.render import render
 from bench.stats import combined_se, mean_se, paired_difference
 from bench.tables import Entry, Table, metrics_of, paper_table, read_results
@@ -59,7 +59,7 @@ def test_every_known_method_has_a_colour_of_its_own():
     assert len(drawn) == len(RANKED)
 
 
-@pytest.mark.parametrize("group", [METHODS, SUITES])
+@pytest.mark.parametrize("group", [METHODS, SUITES, DISCOVERY])
 def test_the_installed_entry_points_are_those_of_the_project(group):
     """A new line is invisible until `pip install -e .` runs again."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

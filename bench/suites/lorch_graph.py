@@ -1,0 +1,125 @@
+"""The SCMs of `lorch` where methods are given another graph than the true one.
+
+Corrupted: k pairs of nodes, each once, get an edge added, dropped or reversed, so that the
+structural Hamming distance is k; fewer edits are the beginning of more. Inferred: by a registered
+discovery method from the context rows (Mahajan et al. 2025, tables 16-18, used AVICI's graphs,
+whose weights are not at hand: compare the layout, not the figures). `floor` knows the true graph.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from bench.discovery import discover
+from bench.scm.plan import make_plan
+from bench.suites.lorch import LORCH, LorchTask, make
+from bench.task import Problem, seed_of
+
+GIVEN = ("true", "corrupt", "inferred")
+TRIES = 1000
+
+
+@dataclass(frozen=True)
+class GraphTask(LorchTask):
+    """A lorch problem with another graph; `edits` of it, or the `discovery` that found it."""
+
+    given: str = "true"
+    edits: int = 0
+    discovery: str = ""
+
+    @property
+    def given_graph(self) -> str:
+        """true, corrupt-K or inferred-NAME."""
+        detail = {"true": "", "corrupt": f"-{self.edits}", "inferred": f"-{self.discovery}"}
+        return self.given + detail[self.given]
+
+    @property
+    def name(self) -> str:
+        """The problem's settings, and the graph where it is not the true one."""
+        return super().name + ("" if self.given == "true" else f"/{self.given_graph}")
+
+    def problem(self) -> Problem:
+        """The lorch problem, its `data` with the given graph."""
+        problem = super().problem()
+        true = problem.data.adjacency
+        if self.given == "true":
+            return problem
+        seed = seed_of(self.problem_name.removesuffix(f"/{self.given_graph}"), self.given)
+        if self.given == "corrupt":
+            given = corrupt(true, self.edits, np.random.default_rng(seed))
+        else:
+            given = discover(self.discovery, problem.data, seed)
+        data = replace(problem.data, adjacency=given)
+        return replace(problem, data=data, true_adjacency=true)
+
+
+def corrupt(adjacency: np.ndarray, edits: int, rng: np.random.Generator) -> np.ndarray:
+    """A copy with `edits` pairs of nodes changed, each once: added, dropped or reversed.
+
+    Raises:
+        ValueError: the graph has too few pairs that can be changed without a cycle.
+    """
+    given, free = adjacency.copy(), ~np.eye(len(adjacency), dtype=bool)
+    for _ in range(TRIES):
+        if edits == 0:
+            return given
+        changed, pair = _edit(given, free, rng)
+        if pair is not None:
+            given, edits = changed, edits - 1
+            free[pair] = free[pair[::-1]] = False
+    raise ValueError("the graph has too few pairs to corrupt")
+
+
+def _edit(
+    given: np.ndarray, free: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, tuple[int, int] | None]:
+    """One random edit on a free pair, or None where it cannot be or would close a cycle."""
+    kind = rng.choice(("add", "drop", "reverse"))
+    joined = given | given.T
+    pairs = np.argwhere(free & (~joined if kind == "add" else given))
+    if not len(pairs):
+        return given, None
+    i, j = map(int, rng.choice(pairs))
+    changed = given.copy()
+    changed[i, j] = kind == "add"
+    changed[j, i] = kind == "reverse"
+    return (changed, (i, j)) if _acyclic(changed) else (given, None)
+
+
+def _acyclic(adjacency: np.ndarray) -> bool:
+    try:
+        make_plan(torch.from_numpy(adjacency)[None])
+    except ValueError:
+        return False
+    return True
+
+
+def make_graph_task(given: str, edits: int, discovery: str, **settings: object) -> GraphTask | None:
+    """One grid point; settings that do not matter are dropped, so that equal problems are one."""
+    task = make("lorch-graph", **settings)
+    if task is None:
+        return None
+    if given == "true" or (given == "corrupt" and edits == 0):
+        graph = {}
+    elif given == "corrupt":
+        graph = {"given": given, "edits": edits}
+    else:
+        graph = {"given": given, "discovery": discovery}
+    return GraphTask(**{**vars(task), **graph})
+
+
+LORCH_GRAPH = replace(
+    LORCH,
+    name="lorch-graph",
+    about="The lorch SCMs with a corrupted or inferred graph given",
+    source="Mahajan et al. 2025, tables 16-18 (which used AVICI's graphs); corruption is ours",
+    axes={**LORCH.axes, "given": GIVEN, "edits": (0, 1, 2, 5, 10), "discovery": ("r2sort",)},
+    presets={
+        "smoke": [{"d": (10,), "scms": (1,), "n_context": (50,), "n_query": (50,), "edits": (2,)}],
+        "quick": [{"d": (20,), "scms": (1,)}],
+        "paper": [{"d": (10, 20, 50, 100), "scms": (3,)}],
+    },
+    make=make_graph_task,
+    choices={**LORCH.choices, "given": GIVEN},
+)

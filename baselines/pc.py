@@ -18,7 +18,8 @@ class PC:
     """PC with Fisher's z (Spirtes et al. 2000), a DAG drawn from its equivalence class.
 
     causal-learn finds the partially directed graph and its consistent extension (Dor and Tarsi
-    1992); edges that would close a cycle, which unfaithful samples allow, are left out.
+    1992); edges that would close a cycle, which unfaithful samples allow, are left out. Its time
+    grows steeply with the number of neighbours: seconds at 10 nodes, long on dense graphs of 20.
     """
 
     def discover(self, df: "pd.DataFrame", *, seed: int = 0) -> "nx.DiGraph":

@@ -12,7 +12,6 @@ from bench.tables import (
     Table,
     blocks,
     entries,
-    in_order,
     metrics_of,
     published_figures,
     scenarios_of,
@@ -90,7 +89,12 @@ def like(frame: pd.DataFrame, number: int, missing: str = "error") -> Table:
     table = Table(f"table-{number}", caption, ["d", "alpha", "method", *columns])
     for d, alpha in dict.fromkeys((f.d, f.alpha) for f in printed):
         here = [f for f in printed if (f.d, f.alpha) == (d, alpha)]
-        ours = _ours(_problems(frame, here[0]), here, missing)
+        rows = _problems(frame, here[0])
+        ours = {}
+        for variant, part in rows.groupby("variant"):
+            mark = f" ({variant})" if rows["variant"].nunique() > 1 else ""
+            found = _ours(part, here, missing)
+            ours |= {f"{method}{mark}": row for method, row in found.items()}
         table.rows.extend(
             [str(d), f"{alpha:g}", *row] for row in _side_by_side(here, ours, columns)
         )
@@ -133,10 +137,9 @@ def _side_by_side(
         printed.setdefault(figure.method, {})[figure.scenario or figure.metric] = figure
     for method, row in printed.items():
         yield [f"{method} (paper)", *(_printed(row.get(c)) for c in columns)]
-    for method in in_order(ours):
-        row = ours[method]
+    for method, row in ours.items():
         yield [method, *(row.get(c, "-") for c in columns)]
-        if theirs := printed.get(NAMES.get(method, ""), {}):
+        if theirs := printed.get(NAMES.get(method.split(" ")[0], ""), {}):
             gaps = [_gap(row[c], theirs[c]) if c in row and c in theirs else "-" for c in columns]
             yield [f"{method}: difference / SE", *gaps]
 

@@ -171,13 +171,14 @@ class Metric:
     Attributes:
         value: (problem, estimate) -> number, lower is better.
         about: for captions. applies: (problem, estimate) -> whether like meets like.
-        version: changes whenever the value may.
+        version: changes whenever the value may. digits: that a table prints.
     """
 
     value: Callable[[Problem, TableSCM], float]
     about: str
     applies: Callable[[Problem, TableSCM], bool]
     version: int = 1
+    digits: int = 3
 
 
 def _known(problem: Problem, estimate: TableSCM) -> bool:
@@ -215,21 +216,30 @@ METRICS = {
     "counterfactual": Metric(counterfactual, "RMSE of counterfactual query rows", _same_rows),
     "noise_smoothed": Metric(noise_smoothed, "RMSE of the noise's posterior mean", _smooths),
     "graph_distance": Metric(
-        graph_distance, "Structural Hamming distance of the given graph", _misgiven
+        graph_distance, "Structural Hamming distance of the given graph", _misgiven, digits=1
     ),
     "residual": Metric(
         residual, "RMS distance of query rows from F, not 0 for the truth", _unknown
     ),
-    "mmd_query": Metric(mmd_query, "MMD^2 of generated rows, Gaussian noise", _compares_rows),
+    "mmd_query": Metric(
+        mmd_query, "MMD^2 of generated rows, Gaussian noise", _compares_rows, digits=4
+    ),
     "mmd_reconstruction": Metric(
-        mmd_reconstruction, "MMD^2 of reconstructed context", _compares_rows
+        mmd_reconstruction, "MMD^2 of reconstructed context", _compares_rows, digits=4
     ),
-    "mmd_context": Metric(mmd_context, "MMD^2 of the context, for reference", _compares_rows),
+    "mmd_context": Metric(
+        mmd_context, "MMD^2 of the context, for reference", _compares_rows, digits=4
+    ),
     "mmd_query_unbiased": Metric(
-        mmd_query_unbiased, "MMD^2 of generated rows, unbiased estimator", _compares_rows
+        mmd_query_unbiased, "MMD^2 of generated rows, unbiased estimator", _compares_rows, digits=4
     ),
-    "energy_query": Metric(energy_query, "Energy distance of generated rows", _compares_rows),
+    "energy_query": Metric(
+        energy_query, "Energy distance of generated rows", _compares_rows, digits=4
+    ),
     "wasserstein_query": Metric(
-        wasserstein_query, "Wasserstein-1 distance by node of generated rows", _compares_rows
+        wasserstein_query,
+        "Wasserstein-1 distance by node of generated rows",
+        _compares_rows,
+        digits=4,
     ),
 }

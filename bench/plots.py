@@ -125,7 +125,7 @@ def against_graph(frame: pd.DataFrame) -> Figure:
 def heatmap(frame: pd.DataFrame) -> Figure:
     """Scenarios by methods: mean error over the best method's, a panel a metric, errors written."""
     metrics = [m for m in metrics_of(frame) if m != "graph_distance"]
-    rows = frame[frame["method"] != "truth"]
+    rows = frame[(frame["method"] != "truth") & (frame["metric"] != "")]
     methods, scenarios = in_order(rows["method"]), scenarios_of(rows)
     size = (0.62 * len(methods) + 2.2, 0.3 * len(scenarios) + 1.1)
     figure, panels = _panels(len(metrics), *size)
@@ -300,5 +300,5 @@ def kinds_for(frame: pd.DataFrame) -> list[str]:
     swept = {"d": "d", "rows": "n_context", "alpha": "alpha"}
     kinds = [kind for kind in PLOTS if kind not in swept or frame[swept[kind]].nunique() > 1]
     lorch, graphs = set(frame["scenario"]) <= set(SCENARIOS), set(frame["given_graph"]) - {"true"}
-    unfit = {"draws": not lorch, "heatmap": lorch, "graph": not graphs}
+    unfit = {"draws": not lorch, "d": not lorch, "heatmap": lorch, "graph": not graphs}
     return [kind for kind in kinds if not unfit.get(kind)]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -91,7 +91,9 @@ def blocks(frame: pd.DataFrame) -> list[str]:
 
 
 def paper_table(frame: pd.DataFrame, metric: str, missing: str = "error") -> Table:
-    """One metric: a row a method within each block, a column a scenario.
+    """One metric: a row a method within each block, a column a scenario of the paper.
+
+    Other suites have many scenarios and few methods: a row a scenario, a column a method.
 
     Args:
         frame: rows of `read_results`. metric: of `metrics_of`.
@@ -101,6 +103,8 @@ def paper_table(frame: pd.DataFrame, metric: str, missing: str = "error") -> Tab
     Raises:
         ValueError: methods have unequal sets of SCMs and `missing` is "error".
     """
+    if not set(frame["scenario"]) <= set(SCENARIOS):
+        return _scenario_table(frame, metric, missing)
     axes, scenarios = blocks(frame), scenarios_of(frame)
     table = Table(metric, _caption(frame, metric), [*axes, "method", *scenarios])
     for values, block in frame.groupby(axes, sort=True):
@@ -109,6 +113,17 @@ def paper_table(frame: pd.DataFrame, metric: str, missing: str = "error") -> Tab
         for method in in_order(set().union(*cells.values())):
             table.rows.append([*label, method, *(cells[s].get(method, "-") for s in scenarios)])
         table.rows.extend([*label, *row] for row in _published_rows(block, metric, scenarios))
+    return table
+
+
+def _scenario_table(frame: pd.DataFrame, metric: str, missing: str) -> Table:
+    axes, methods = blocks(frame), in_order(frame[frame["metric"] == metric]["method"])
+    table = Table(metric, _caption(frame, metric), ["scenario", *axes, *methods])
+    for scenario in scenarios_of(frame):
+        for values, block in frame[frame["scenario"] == scenario].groupby(axes, sort=True):
+            cells = entries(block, metric, missing)
+            label = [scenario, *map(_short, values)]
+            table.rows.append([*label, *(cells.get(m, "-") for m in methods)])
     return table
 
 
@@ -127,13 +142,16 @@ def entries(block: pd.DataFrame, metric: str, missing: str) -> dict[str, Entry]:
             f"{metric}, {place}: unequal sets of problems ({', '.join(short)}); "
             "choose --missing common or show"
         )
-    found = {m: Entry(*mean_se(v), len(v), len(problems)) for m, v in have.items() if len(v)}
-    rivals = {m: e.mean for m, e in found.items() if m not in CONTROLS}
-    best = min(rivals.values(), default=None)
-    return {
-        m: Entry(e.mean, e.se, e.n, e.total, best=rivals.get(m) == best and m in rivals)
-        for m, e in found.items()
+    digits = METRICS[metric].digits
+    found = {
+        m: Entry(*mean_se(v), len(v), len(problems), digits=digits)
+        for m, v in have.items()
+        if len(v)
     }
+    rivals = {m: round(e.mean, digits) for m, e in found.items() if m not in CONTROLS}
+    best = {m for m in rivals if rivals[m] == min(rivals.values())}
+    told_apart = len(best) < len(rivals) or len(rivals) == 1
+    return {m: replace(e, best=told_apart and m in best) for m, e in found.items()}
 
 
 def published_figures(block: pd.DataFrame, metric: str) -> dict[str, dict[str, Figure]]:
@@ -169,10 +187,17 @@ def _caption(frame: pd.DataFrame, metric: str) -> str:
         f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     )
     return (
-        f"{METRICS[metric].about}; mean (standard error) over {pools} SCMs a column, lower is "
-        f"better, best method bold (controls truth, floor, marginal apart). {', '.join(fixed)}. "
-        f"(paper): {SOURCE}, over 9 (IN) or 6 (OUT) other SCMs, presumably of variant causica."
+        f"{METRICS[metric].about}; mean (standard error) over {pools} problems each, lower is "
+        f"better, best method bold (controls truth, floor, marginal apart). {', '.join(fixed)}."
+        + (
+            PAPER
+            if any(published_figures(b, metric) for _, b in frame.groupby(blocks(frame)))
+            else ""
+        )
     )
+
+
+PAPER = f" (paper): {SOURCE}, over 9 (IN) or 6 (OUT) other SCMs, presumably of variant causica."
 
 
 def _short(value: object) -> str:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 POOLINGS = ("max", "mean")
-STAGES = ("encoder", "decoder")
+STAGES = ("encoder", "decoder", "joint")
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,17 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """A preset: the networks and both stages."""
+    """A preset: the networks and the stages of training.
+
+    Encoder and decoder are the published stages, the second on a frozen encoder. The stage `joint`
+    is ours: it goes on with both networks and the sum of both losses.
+    """
 
     name: str
     model: ModelConfig
     encoder: StageConfig
     decoder: StageConfig
+    joint: StageConfig
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint's header."""
@@ -98,12 +103,8 @@ class Config:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The inverse of `as_dict`; unknown fields are a TypeError."""
-        return cls(
-            values["name"],
-            ModelConfig(**values["model"]),
-            _stage(values["encoder"]),
-            _stage(values["decoder"]),
-        )
+        stages = {stage: _stage(values[stage]) for stage in STAGES}
+        return cls(values["name"], ModelConfig(**values["model"]), **stages)
 
 
 def _stage(values: dict[str, Any]) -> StageConfig:
@@ -120,6 +121,7 @@ PAPER = Config(
     ModelConfig(),
     encoder=StageConfig(),
     decoder=StageConfig(PriorConfig(rows=(200,), queries=200)),
+    joint=StageConfig(PriorConfig(rows=(200,), queries=200)),
 )
 
 _SMALL = StageConfig(
@@ -149,6 +151,7 @@ SMALL = Config(
     ),
     encoder=_SMALL,
     decoder=replace(_SMALL, prior=replace(_SMALL.prior, queries=64)),
+    joint=replace(_SMALL, prior=replace(_SMALL.prior, queries=64)),
 )
 
 _SMOKE = replace(
@@ -170,6 +173,7 @@ SMOKE = Config(
     ),
     encoder=replace(_SMOKE, prior=replace(_SMOKE.prior, queries=0)),
     decoder=_SMOKE,
+    joint=_SMOKE,
 )
 
 PRESETS = {preset.name: preset for preset in (PAPER, SMALL, SMOKE)}

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 MASKED = -1e9  # finite, so that a root's empty sum has gradient 0 instead of NaN
+CHUNK_NUMBERS = 2**20  # hidden values held at once; larger chunks leave the processor's cache
 
 Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -77,7 +78,10 @@ class Block(nn.Module):
 
 
 class Pair(nn.Module):
-    """Attention over samples, then over parents."""
+    """Attention over samples, then over parents.
+
+    The first treats each node alone and the second each row, so large tables are cut along these.
+    """
 
     def __init__(self, width: int, heads: int, head: int, hidden: int) -> None:
         super().__init__()
@@ -86,4 +90,15 @@ class Pair(nn.Module):
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """Tokens [B, D, N, E] -> [B, D, N, E]."""
-        return self.parents(self.samples(x, over_samples), over_parents(adjacency))
+        batch, d, n, _ = x.shape
+        tokens = CHUNK_NUMBERS // self.samples.feed_forward[1].out_features
+        x = _apart(lambda part: self.samples(part, over_samples), x, 1, tokens // (batch * n))
+        mix = over_parents(adjacency)
+        return _apart(lambda part: self.parents(part, mix), x, 2, tokens // (batch * d))
+
+
+def _apart(layer: Callable[[Tensor], Tensor], x: Tensor, axis: int, size: int) -> Tensor:
+    """Applies a layer to pieces of x along an axis that it does not mix."""
+    if x.device.type != "cpu" or size >= x.shape[axis]:
+        return layer(x)
+    return torch.cat([layer(part) for part in x.split(max(size, 1), axis)], axis)

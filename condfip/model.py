@@ -42,7 +42,11 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """F of the rows themselves, [B, N, D] -> [B, N, D]."""
-        return self.head(self.tokens(x, adjacency)).squeeze(-1).mT
+        return self.read(self.tokens(x, adjacency))
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """F of the rows behind tokens [B, D, N, E]: [B, N, D]."""
+        return self.head(tokens).squeeze(-1).mT
 
 
 @dataclass(frozen=True)

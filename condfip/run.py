@@ -39,13 +39,33 @@ def decoder_loss(model: CondFiPModel, batch: Batch) -> Tensor:
     """Root of the mean squared error on the query rows, for each dataset: [B]."""
     with torch.no_grad():
         tokens = model.encoder.tokens(batch.rows[:, : batch.context], batch.adjacency)
+    return _query_loss(model, batch, tokens)
+
+
+def joint_loss(model: CondFiPModel, batch: Batch) -> Tensor:
+    """The decoder's loss, which the encoder learns from too, plus the encoder's on the context."""
+    tokens = model.encoder.tokens(batch.rows[:, : batch.context], batch.adjacency)
+    error = model.encoder.read(tokens).float() - batch.target[:, : batch.context]
+    return _query_loss(model, batch, tokens) + error.square().mean(2).sqrt().mean(1)
+
+
+def _query_loss(model: CondFiPModel, batch: Batch, tokens: Tensor) -> Tensor:
     data = model.decoder.embedding(tokens, batch.adjacency)
     answer = model.decoder(batch.rows[:, batch.context :], data, batch.adjacency)
     error = answer.float() - batch.target[:, batch.context :]
     return error.square().mean((1, 2)).sqrt()
 
 
-LOSSES: dict[str, Loss] = {"encoder": encoder_loss, "decoder": decoder_loss}
+LOSSES: dict[str, Loss] = {
+    "encoder": encoder_loss,
+    "decoder": decoder_loss,
+    "joint": joint_loss,
+}
+
+
+def network(model: CondFiPModel, stage: str) -> nn.Module:
+    """What a stage trains."""
+    return model if stage == "joint" else getattr(model, stage)
 
 
 def rate_factor(config: StageConfig, step: int, progress: float) -> float:
@@ -71,7 +91,7 @@ class Run:
     """One stage of training, all of it: what `save` writes is enough to go on exactly.
 
     Attributes:
-        stage: encoder or decoder. config: the preset. model, average: weights and their EMA.
+        stage: of `STAGES`. config: the preset. model, average: weights and their EMA.
         optimisers: of the stage's network. step, seconds: done so far. minutes: the time budget,
             0 where steps alone decide. seed: of data.
     """
@@ -90,8 +110,7 @@ class Run:
     @classmethod
     def start(cls, stage: str, config: Config, model: CondFiPModel, **settings: Any) -> Self:
         """A fresh run from given weights."""
-        network = getattr(model, stage)
-        optimisers = make_optimisers(network, getattr(config, stage))
+        optimisers = make_optimisers(network(model, stage), getattr(config, stage))
         return cls(stage, config, model, copy.deepcopy(model), optimisers, **settings)
 
     @property
@@ -158,12 +177,12 @@ class Run:
 
     @property
     def _network(self) -> nn.Module:
-        return getattr(self.model, self.stage)
+        return network(self.model, self.stage)
 
     @torch.no_grad()
     def _average(self) -> None:
         keep = min(self.settings.ema, (1 + self.step) / (10 + self.step))
-        averages = list(getattr(self.average, self.stage).parameters())
+        averages = list(network(self.average, self.stage).parameters())
         torch._foreach_lerp_(averages, list(self._network.parameters()), 1 - keep)
 
     def result(self) -> Checkpoint:

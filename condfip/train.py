@@ -24,7 +24,7 @@ class Plan:
 
     Attributes:
         stages: in order. config: the preset. out: folder of checkpoints and logs.
-        resume: go on in `out`. encoder: checkpoint to train a decoder on, by default that in `out`.
+        resume: go on in `out`. encoder: checkpoint to go on from, by default that in `out`.
         device: by name. minutes: of each stage, 0 where its steps decide. seed: of weights and
             data. every: steps between validations.
     """
@@ -88,6 +88,9 @@ def prepare(stage: str, plan: Plan, device: torch.device) -> Run:
     trained = load(plan.encoder or plan.out / "model.safetensors", str(device))
     if trained.config.model != plan.config.model:
         raise ValueError("the encoder's checkpoint has other sizes or pooling than the preset")
+    if stage == "joint":
+        model.load_state_dict(trained.model.state_dict())
+        return Run.start(stage, plan.config, model, history=trained.stages, **settings)
     model.encoder.load_state_dict(trained.model.encoder.state_dict())
     history = {"encoder": trained.stages["encoder"]}
     return Run.start(stage, plan.config, model, history=history, **settings)

@@ -1,0 +1,275 @@
+"""Training: the published losses, exact resumption, stops, memory, and a bare environment."""
+
+import csv
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from condfip import run as run_module
+from condfip import train as train_module
+from condfip.__main__ import main
+from condfip.checkpoint import load
+from condfip.config import SMOKE, Config, PriorConfig
+from condfip.model import CondFiPModel
+from condfip.prior import Batch, draw_batch
+from condfip.run import (
+    LOSSES,
+    Diverged,
+    Run,
+    decoder_loss,
+    encoder_loss,
+    network,
+    rate_factor,
+)
+from condfip.train import Plan, run_plan
+
+CPU = torch.device("cpu")
+
+
+def start(stage: str = "decoder", steps: int = 20, **settings) -> Run:
+    config = SMOKE.with_stage(stage, {"steps": steps, **settings}, {})
+    torch.manual_seed(0)
+    return Run.start(stage, config, CondFiPModel(config.model))
+
+
+def seeded(config: PriorConfig, size: int = 6) -> Batch:
+    return draw_batch(config, size, torch.Generator().manual_seed(0))
+
+
+def weights(model: CondFiPModel) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_a_batch_is_standardised_on_its_context_and_its_roots_are_constant():
+    batch = seeded(PriorConfig(nodes=(5,), rows=(30,), queries=10))
+    assert batch.rows.shape == (6, 40, 5) and batch.context == 30
+    context = batch.rows[:, :30]
+    torch.testing.assert_close(context.mean(1), torch.zeros(6, 5), atol=1e-4, rtol=0)
+    torch.testing.assert_close(context.std(1), torch.ones(6, 5))
+    spread = batch.target.std(1)
+    assert torch.equal(spread < 1e-4, ~batch.adjacency.any(1))
+
+
+@pytest.mark.parametrize("variant", ["lorch", "causica"])
+@pytest.mark.parametrize("mechanism", ["LIN", "RFF"])
+def test_every_prior_draws_finite_data(variant, mechanism):
+    batch = seeded(PriorConfig((4,), (10,), 5, mechanisms=(mechanism,), variant=variant))
+    assert batch.rows.isfinite().all() and batch.target.isfinite().all()
+
+
+def test_the_encoder_loss_is_the_mean_over_rows_of_the_root_mean_square_over_nodes():
+    model, batch = CondFiPModel(SMOKE.model), seeded(PriorConfig((3,), (4,)), 2)
+    answer = model.encoder(batch.rows, batch.adjacency)
+    for b in range(2):
+        total = 0.0
+        for n in range(4):
+            squares = [(answer[b, n, j] - batch.target[b, n, j]).item() ** 2 for j in range(3)]
+            total += (sum(squares) / 3) ** 0.5 / 4
+        assert encoder_loss(model, batch)[b].item() == pytest.approx(total, rel=1e-5)
+
+
+def test_the_decoder_loss_is_the_root_of_the_mean_square_on_the_queries():
+    model, batch = CondFiPModel(SMOKE.model), seeded(PriorConfig((3,), (4,), 2), 2)
+    data = model.embedding(batch.rows[:, :4], batch.adjacency)
+    error = model.decoder(batch.rows[:, 4:], data, batch.adjacency) - batch.target[:, 4:]
+    for b in range(2):
+        total = sum(e.item() ** 2 for e in error[b].flatten()) / 6
+        assert decoder_loss(model, batch)[b].item() == pytest.approx(total**0.5, rel=1e-5)
+
+
+def test_one_step_of_adam_moves_weights_as_by_hand():
+    run = start("encoder", warmup=1, muon=False, clip=1e9)
+    seed = run_module.seed_of("condfip", "encoder", 0, 0)
+    batch = draw_batch(run.settings.prior, 4, torch.Generator().manual_seed(seed))
+    before = weights(run.model.encoder)
+    encoder_loss(run.model, batch).mean().backward()
+    gradient = torch.cat([p.grad.flatten() for p in run.model.encoder.parameters()])
+    run.model.zero_grad()
+    run.advance(CPU)
+    moved = weights(run.model.encoder) - before
+    expected = -run.settings.rate * gradient / (gradient.abs() + 1e-8)
+    clear = gradient.abs() > 1e-4
+    torch.testing.assert_close(moved[clear], expected[clear], rtol=1e-2, atol=1e-6)
+
+
+def test_accumulated_gradients_equal_those_of_the_whole_batch():
+    run = start()
+    batch = seeded(run.settings.prior, run.settings.batch)
+    run._gradients(batch, CPU)
+    pieces = [p.grad.clone() for p in run.model.decoder.parameters()]
+    run.model.zero_grad()
+    decoder_loss(run.model, batch).mean().backward()
+    for piece, p in zip(pieces, run.model.decoder.parameters(), strict=True):
+        torch.testing.assert_close(piece, p.grad)
+
+
+def test_the_decoder_stage_leaves_the_encoder_alone_and_the_joint_stage_does_not():
+    for stage, moved in (("decoder", False), ("joint", True)):
+        run = start(stage)
+        before = weights(run.model.encoder)
+        run.advance(CPU)
+        assert torch.equal(weights(run.model.encoder), before) != moved
+
+
+def test_the_rate_warms_up_then_falls_to_zero_and_stays_there():
+    config = replace(SMOKE.encoder, warmup=10)
+    factors = [rate_factor(config, s, s / 100) for s in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == pytest.approx(factors[9], abs=0.03)
+    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert factors[100] == 0 and rate_factor(config, 500, 5.0) == 0
+
+
+def halves(tmp_path: Path, stage: str, half: int) -> tuple[Run, Run]:
+    """A run of 2 * half steps, and one saved and loaded after half of them."""
+    straight, first = start(stage, 2 * half), start(stage, 2 * half)
+    for _ in range(2 * half):
+        straight.advance(CPU)
+    for _ in range(half):
+        first.advance(CPU)
+    first.save(tmp_path / "run.safetensors")
+    second = Run.load(tmp_path / "run.safetensors", CPU)
+    for _ in range(half):
+        second.advance(CPU)
+    return straight, second
+
+
+def same(one: Run, other: Run) -> bool:
+    pairs = ((one.model, other.model), (one.average, other.average))
+    return all(torch.equal(weights(a), weights(b)) for a, b in pairs)
+
+
+@pytest.mark.parametrize("stage", LOSSES)
+def test_a_resumed_run_equals_one_without_a_stop(tmp_path, stage):
+    assert same(*halves(tmp_path, stage, 6))
+
+
+@pytest.mark.slow
+def test_two_hundred_steps_equal_one_hundred_and_one_hundred_more(tmp_path):
+    assert same(*halves(tmp_path, "decoder", 100))
+
+
+@pytest.mark.parametrize("stage", ["encoder", "decoder"])
+def test_one_dataset_can_be_overfitted(stage):
+    torch.manual_seed(0)
+    model, batch = CondFiPModel(SMOKE.model), seeded(PriorConfig((4,), (12,), 6), 1)
+    optimiser = torch.optim.Adam(network(model, stage).parameters(), 1e-2)
+    first = LOSSES[stage](model, batch).item()
+    for _ in range(150):
+        optimiser.zero_grad()
+        loss = LOSSES[stage](model, batch).sum()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.25 * first
+
+
+def plan(out: Path, config: Config = SMOKE, **settings) -> Plan:
+    for stage in ("encoder", "decoder", "joint"):
+        config = config.with_stage(stage, {"steps": 4}, {})
+    return Plan(**{"stages": ("encoder", "decoder"), "config": config, "out": out} | settings)
+
+
+def test_both_stages_leave_networks_a_history_and_a_log(tmp_path):
+    assert run_plan(plan(tmp_path, every=2)) == 0
+    checkpoint = load(tmp_path / "model.safetensors")
+    assert {k: v["datasets"] for k, v in checkpoint.stages.items()} == {
+        "encoder": 16,
+        "decoder": 16,
+    }
+    with (tmp_path / "decoder.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["2", "4"]
+    assert all(float(row["RFF_IN"]) > 0 for row in rows)
+
+
+def test_a_joint_stage_follows_the_decoder(tmp_path):
+    assert run_plan(plan(tmp_path)) == 0
+    assert run_plan(plan(tmp_path, stages=("joint",))) == 0
+    assert list(load(tmp_path / "model.safetensors").stages) == ["decoder", "encoder", "joint"]
+
+
+def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(tmp_path, monkeypatch):
+    advance, stops = Run.advance, [2]
+
+    def stop(run: Run, device: torch.device) -> float:
+        if run.step in stops:
+            stops.remove(run.step)
+            raise KeyboardInterrupt
+        return advance(run, device)
+
+    monkeypatch.setattr(Run, "advance", stop)
+    encoder = plan(tmp_path, stages=("encoder",))
+    assert run_plan(encoder) == 130
+    assert load(tmp_path / "model.safetensors").stages["encoder"]["steps"] == 2
+    assert run_plan(replace(encoder, resume=True)) == 0
+    assert load(tmp_path / "model.safetensors").stages["encoder"]["steps"] == 4
+
+
+def test_a_time_budget_stops_a_run(tmp_path):
+    config = SMOKE.with_stage("encoder", {"steps": 10**9}, {})
+    run = Run.start("encoder", config, CondFiPModel(config.model), minutes=1e-3)
+    assert train_module.train(run, tmp_path, CPU, 10**9)
+    assert 1 <= run.step < 10**4 and load(tmp_path / "model.safetensors").stages
+
+
+def test_a_loss_that_is_no_number_stops_with_a_message(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(LOSSES, "encoder", lambda *_: torch.full((2,), torch.nan).requires_grad_())
+    run = start("encoder")
+    before = weights(run.model)
+    with pytest.raises(Diverged, match="loss of step 0 is nan"):
+        run.advance(CPU)
+    assert torch.equal(weights(run.model), before)
+    command = ["train", "encoder", "--preset", "smoke", "--steps", "2", "--out", str(tmp_path)]
+    assert main(command) == 1
+    assert "loss of step 0 is nan" in capsys.readouterr().err
+
+
+def test_too_little_memory_names_the_chunk_that_fits(tmp_path, monkeypatch, capsys):
+    def greedy(model: CondFiPModel, batch: Batch) -> torch.Tensor:
+        if len(batch.rows) > 1:
+            raise torch.OutOfMemoryError
+        return encoder_loss(model, batch)
+
+    monkeypatch.setitem(LOSSES, "encoder", greedy)
+    command = ["train", "encoder", "--preset", "smoke", "--steps", "1", "--out", str(tmp_path)]
+    assert main(command) == 1
+    assert "too little memory for 2 datasets at once; --chunk 1 fits" in capsys.readouterr().err
+    assert main([*command, "--chunk", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--device", "cuda:7"], "no such CUDA device"),
+        (["--device", "abacus"], "is no device"),
+        (["--resume", "nowhere"], "has no run to resume"),
+        (["--encoder", "nowhere.safetensors"], "no checkpoint at nowhere.safetensors"),
+    ],
+)
+def test_wrong_use_of_train_is_one_line(tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "decoder", "--preset", "smoke", "--steps", "1", *options]) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+BARE = """
+import sys
+for name in ("pandas", "networkx", "scipy", "sklearn", "matplotlib", "psutil", "bench.registry"):
+    sys.modules[name] = None
+from condfip.__main__ import main
+sizes = ["--preset", "smoke", "--steps", "2", "--every", "2"]
+sys.exit(main(["train", "both", *sizes, "--out", sys.argv[1]]))
+"""
+
+
+def test_training_needs_torch_numpy_and_safetensors_only(tmp_path):
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", BARE, str(tmp_path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "model.safetensors").stages["decoder"]["steps"] == 2

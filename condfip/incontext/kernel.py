@@ -55,10 +55,9 @@ class Hyper:
 
 @dataclass(frozen=True)
 class Parts:
-    """Kernel between rows: `base` e, `smooth` sum of scales, `total`; all [G, N, M]."""
+    """Kernel between rows, all [G, N, M]: `powers` of e, one a scale, and `total`."""
 
-    base: Tensor
-    smooth: Tensor
+    powers: list[Tensor]
     total: Tensor
 
 
@@ -68,12 +67,20 @@ def squared_distance(x: Tensor, y: Tensor) -> Tensor:
     return torch.baddbmm(squares, x, y.mT, alpha=-2).clamp(min=0)
 
 
-def mix(base: Tensor, weights: Tensor, grow: float = 1.0) -> Tensor:
-    """sum_s grow^s weights_s base^(4^s); base [G, N, M], weights [G, S]."""
-    power, total = base, 0.0
-    for s in range(weights.shape[1]):
-        power = power if s == 0 else power.square().square()
-        total = total + (grow**s * weights[:, s, None, None]) * power
+def powers_of(base: Tensor, scales: int) -> list[Tensor]:
+    """base, base^4, base^16, ..."""
+    powers = [base]
+    for _ in range(scales - 1):
+        square = powers[-1] * powers[-1]
+        powers.append(square * square)
+    return powers
+
+
+def mix(powers: list[Tensor], weights: Tensor, grow: float = 1.0) -> Tensor:
+    """sum_s grow^s weights_s powers_s; weights [G, S]."""
+    total = powers[0] * weights[:, 0, None, None]
+    for s, power in enumerate(powers[1:], 1):
+        total.addcmul_(power, grow**s * weights[:, s, None, None])
     return total
 
 
@@ -81,9 +88,10 @@ def kernel(hyper: Hyper, x: Tensor, y: Tensor) -> Parts:
     """Between rows [G, N, P] and [G, M, P]."""
     inverse = (-hyper.length).exp()[:, None, :]
     base = (-0.5 * squared_distance(x * inverse, y * inverse)).exp()
-    smooth = mix(base, hyper.amplitude.exp())
-    line = (x * hyper.linear.exp()[:, None, :]) @ y.mT
-    return Parts(base, smooth, smooth + line + CONSTANT)
+    powers = powers_of(base, hyper.amplitude.shape[1])
+    smooth = mix(powers, hyper.amplitude.exp())
+    line = torch.baddbmm(smooth, x * hyper.linear.exp()[:, None, :], y.mT)
+    return Parts(powers, line.add_(CONSTANT))
 
 
 def variance(hyper: Hyper, x: Tensor) -> Tensor:
@@ -154,26 +162,28 @@ def examine(hyper: Hyper, x: Tensor, y: Tensor) -> Fit:
     dual = (inverse @ target[:, :, None]).squeeze(2)
     own = inverse.diagonal(dim1=1, dim2=2)
     logdet = 2 * root.diagonal(dim1=1, dim2=2).log().sum(1)
-    slopes = _slopes(hyper, x, parts, dual, inverse)
+    bent = mix(parts.powers, hyper.amplitude.exp(), 4.0)
+    slopes = _slopes(hyper, x, (parts.powers, bent), dual, inverse)
     return Fit(
         *slopes,
         gap=y - (target - dual / own),
         cavity=(1 / own - hyper.row_variance).clamp(min=0),
         likelihood=-0.5 * ((dual * target).sum(1) + logdet) / x.shape[1],
-        steepness=_steepness(hyper, x, parts, dual),
+        steepness=_steepness(hyper, x, bent, dual),
     )
 
 
 def _slopes(
-    hyper: Hyper, x: Tensor, parts: Parts, dual: Tensor, inverse: Tensor
+    hyper: Hyper, x: Tensor, parts: tuple[list[Tensor], Tensor], dual: Tensor, inverse: Tensor
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     amplitude, linear = hyper.amplitude.exp(), hyper.linear.exp()
-    bent, scaled = mix(parts.base, amplitude, 4.0), x * (-hyper.length).exp()[:, None, :]
-    fitted, trace, power = [], [], parts.base
-    for s in range(amplitude.shape[1]):
-        power = power if s == 0 else power.square().square()
+    (powers, bent), scaled = parts, x * (-hyper.length).exp()[:, None, :]
+    fitted, trace = [], []
+    for s, power in enumerate(powers):
         fitted += [amplitude[:, s] * (dual * (power @ dual[:, :, None]).squeeze(2)).sum(1)]
-        trace += [amplitude[:, s] * (power * inverse).sum((1, 2))]
+        trace += [
+            amplitude[:, s] * (power.flatten(1)[:, None] @ inverse.flatten(1)[:, :, None]).flatten()
+        ]
     fitted += [(hyper.row_variance * dual.square()).sum(1)]
     trace += [(hyper.row_variance * inverse.diagonal(dim1=1, dim2=2)).sum(1)]
     lengths = [
@@ -197,9 +207,8 @@ def _length_slope(weights: Tensor, x: Tensor, dual: Tensor) -> Tensor:
     return 2 * (dual[:, :, None] * (x.square() * own - x * other)).sum(1)
 
 
-def _steepness(hyper: Hyper, x: Tensor, parts: Parts, dual: Tensor) -> Tensor:
-    weights = mix(parts.base, hyper.amplitude.exp(), 4.0)
-    turned = weights @ torch.cat([dual[:, :, None], dual[:, :, None] * x], 2)
+def _steepness(hyper: Hyper, x: Tensor, bent: Tensor, dual: Tensor) -> Tensor:
+    turned = bent @ torch.cat([dual[:, :, None], dual[:, :, None] * x], 2)
     curved = (turned[:, :, 1:] - x * turned[:, :, :1]) * (-2 * hyper.length).exp()[:, None, :]
     line = hyper.linear.exp() * (dual[:, None, :] @ x).squeeze(1)
     return (curved + line[:, None, :]).square().mean(1)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from bench.scm.plan import SIZE_CLASSES
-from condfip.incontext.kernel import Hyper, examine, factor, kernel, mix, posterior
+from condfip.incontext.kernel import Hyper, examine, factor, kernel, mix, posterior, powers_of
 from condfip.incontext.model import InContextModel
 
-NUMBERS = 2**20  # kernel entries held at once
+NUMBERS = 2**18  # kernel entries held at once
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Node:
         there, here_scaled = self.x * inverse, here * inverse
         squares = -0.5 * there.square().sum(1) - 0.5 * here_scaled.square().sum(1, keepdim=True)
         base = torch.addmm(squares, here_scaled, there.T).clamp_(max=0).exp_()
-        smooth = mix(base[None], self.hyper.amplitude.exp())[0] @ self.dual
+        powers = powers_of(base[None], self.hyper.amplitude.shape[1])
+        smooth = mix(powers, self.hyper.amplitude.exp())[0] @ self.dual
         return smooth + here @ self._line + self.dual.sum()
 
     @property

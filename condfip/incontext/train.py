@@ -3,11 +3,12 @@
 import csv
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from bench.task import seed_of
 from condfip.checkpoint import write
@@ -68,7 +69,7 @@ def train(config: Config, out: Path, minutes: float = 0.0, seed: int = 0) -> Pat
     """
     torch.manual_seed(seed)
     model = InContextModel(config.model)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+    average = AveragedModel(model, avg_fn=partial(_blend, config.ema))
     optimiser = torch.optim.AdamW(model.parameters(), config.rate, (0.9, 0.98), weight_decay=1e-4)
     start, saved, step, lost, log = time.monotonic(), 0.0, 0, 0, Log(out / "train.csv")
     path, seen = out / f"incontext-{config.name}.safetensors", 0
@@ -109,6 +110,11 @@ def advance(
     last, error = scores[-1]
     value = last.mean().item() if norm.isfinite() else math.nan
     return value, error.mean().sqrt().item()
+
+
+def _blend(keep: float, average: Tensor, new: Tensor, count: Tensor) -> Tensor:
+    """Moving average that forgets its first steps faster."""
+    return average.lerp(new, 1 - min(keep, (1 + int(count)) / (10 + int(count))))
 
 
 def _progress(config: Config, step: int, start: float, minutes: float) -> float:

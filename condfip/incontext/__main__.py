@@ -1,0 +1,80 @@
+"""`python -m condfip.incontext`: train, info, goals, ablation."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from condfip.incontext import goals
+from condfip.incontext.config import PRESETS
+from condfip.incontext.weights import SHIPPED
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    top = argparse.ArgumentParser("condfip.incontext", description="in-context mechanisms")
+    add_commands(top.add_subparsers(required=True, metavar="COMMAND"))
+    options = top.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        options.run(options)
+    except (ValueError, ArithmeticError) as error:
+        print(f"condfip.incontext: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """All commands and their options."""
+    training = commands.add_parser("train", help="pretrain the network")
+    training.add_argument("--preset", choices=PRESETS, default="broad")
+    training.add_argument("--minutes", type=float, default=0.0, help="the cosine ends there")
+    training.add_argument("--steps", type=int, help="default: the preset's")
+    training.add_argument("--out", type=Path, default=Path("runs") / "incontext")
+    training.add_argument("--seed", type=int, default=0)
+    training.set_defaults(run=run_train)
+    info = commands.add_parser("info", help="what a checkpoint is")
+    info.add_argument("checkpoint", nargs="?", type=Path, default=SHIPPED)
+    info.set_defaults(run=run_info)
+    measured = commands.add_parser("goals", help="what is to be reached, and where we stand")
+    goals.add_options(measured)
+    undone = commands.add_parser("ablation", help="each choice of the design undone")
+    undone.add_argument("--steps", type=int, default=400)
+    undone.add_argument("--out", type=Path, default=Path("runs") / "incontext-ablation")
+    undone.set_defaults(run=run_ablation)
+    for command in (training, info, measured, undone):
+        command.add_argument("--threads", type=int, default=0)
+
+
+def run_train(options: argparse.Namespace) -> None:
+    """Trains a preset."""
+    from condfip.incontext.train import train
+
+    config = PRESETS[options.preset]
+    config = replace(config, steps=options.steps or config.steps)
+    print(train(config, options.out, options.minutes, options.seed))
+
+
+def run_info(options: argparse.Namespace) -> None:
+    """Prints a checkpoint's header."""
+    from condfip.incontext.weights import describe
+
+    print(describe(options.checkpoint))
+
+
+def run_ablation(options: argparse.Namespace) -> None:
+    """Prints a table, variant by variant."""
+    from condfip.incontext.ablation import ablate
+
+    for line in ablate(options.out, options.steps):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from condfip.config import Config
+from condfip.device import pick_device
 from condfip.model import CondFiPModel
 
 HEADER, DIGEST = "condfip", "sha256"
@@ -91,8 +92,9 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
     """Reads a checkpoint of `Checkpoint.save`.
 
     Raises:
-        ValueError: see `read`; or the header or the tensors do not describe these networks.
+        ValueError: see `read`, `pick_device`; or header or tensors do not describe these networks.
     """
+    place = pick_device(device)
     tensors, header, sha = read(path)
     try:
         config, stages = Config.from_dict(header["config"]), header["stages"]
@@ -100,7 +102,7 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
         raise ValueError(f"{path} describes another kind of model: {error}") from None
     model = CondFiPModel(config.model)
     fill(model, tensors, path)
-    return Checkpoint(config, model.to(device).eval(), stages, sha)
+    return Checkpoint(config, model.to(place).eval(), stages, sha)
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -104,10 +104,12 @@ class CondFiP:
         return float(sum(stage["seconds"] for stage in self.loaded.stages.values()))
 
     def seen_in_training(self, task: Task) -> bool:
-        """Whether both stages met the task's family of SCMs."""
-        stages = self.loaded.config.encoder, self.loaded.config.decoder
-        families = [[f"{mechanism}_IN" for mechanism in stage.prior.mechanisms] for stage in stages]
-        return task.suite == "lorch" and all(task.scenario in family for family in families)
+        """Whether every stage met SCMs like the task's."""
+        config, stages = self.loaded.config, self.loaded.stages
+        priors = [getattr(config, stage).prior for stage in stages]
+        drawn = [[f"{mechanism}_IN" for mechanism in prior.mechanisms] for prior in priors]
+        plain = task.suite == "lorch" and task.alpha == 1 and not task.noise
+        return plain and all(task.scenario in scenarios for scenarios in drawn)
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
         """Embeds the context once.
@@ -136,7 +138,7 @@ class Mechanisms(StandardisedMechanisms):
         super().__init__(data, lambda z, parents, _: Embedded(checkpoint, z, parents), seed)
 
     def smoothed(self, x: np.ndarray) -> np.ndarray:
-        """The encoder's F of rows [N, D], from the rows themselves; roots keep their mean."""
+        """The encoder's F of rows [N, D], from the rows themselves, roots included."""
         if self.predict is None:
             return np.broadcast_to(self.mean[self.place], x.shape)
         answer = self.predict.smoothed(self._standardise(x))

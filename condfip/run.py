@@ -19,6 +19,7 @@ from torch.optim import Adam, Muon, Optimizer
 from bench.task import seed_of
 from condfip.checkpoint import Checkpoint, fill, read, write
 from condfip.config import Config, StageConfig
+from condfip.device import device_name, has_bfloat16
 from condfip.model import CondFiPModel
 from condfip.prior import Batch, draw_batch
 
@@ -234,16 +235,6 @@ class Run:
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 are fast there: CUDA, and processors with AMX."""
-    return device.type == "cuda" or torch.cpu._is_amx_tile_supported()
-
-
-def device_name(device: torch.device) -> str:
-    """For the record."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def commit() -> str:

@@ -13,9 +13,10 @@ from bench.scm.graphs import draw_graphs
 from bench.task import Dataset, column_names
 from condfip.checkpoint import Checkpoint
 from condfip.config import PAPER
+from condfip.device import has_bfloat16
 from condfip.method import CondFiP
 from condfip.model import CondFiPModel
-from condfip.run import Run, has_bfloat16
+from condfip.run import Run
 
 ROWS = 400
 GOALS = {  # seconds on two processor cores

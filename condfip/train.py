@@ -10,6 +10,7 @@ import torch
 
 from condfip.checkpoint import load
 from condfip.config import Config
+from condfip.device import pick_device
 from condfip.model import CondFiPModel
 from condfip.run import Run
 from condfip.validate import Validation
@@ -58,17 +59,6 @@ def run_plan(plan: Plan) -> int:
             print(f"stopped at step {run.step}; go on with --resume {plan.out}", flush=True)
             return INTERRUPTED
     return DONE
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name, if it is there."""
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"{name} is no device; try cpu or cuda") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"{name} was asked for, and this machine has no such CUDA device")
-    return device
 
 
 def prepare(stage: str, plan: Plan, device: torch.device) -> Run:

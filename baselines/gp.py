@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONSTANT = 1.0  # variance of the constant term, in units of the child's variance
+JITTER = 1e-11  # of the mean variance: noise can be smaller than a factorisation resolves
 SCREENING_ROWS = 200
 SCREENING_STEPS, FINAL_STEPS = 25, 25
 CPU_NUMBERS = 2**19  # kernel entries held at once on a processor; more leave its cache
@@ -134,7 +135,8 @@ def _kernels(x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     scaled = x * (-theta[:, None, 3:]).exp()
     smooth = _distance(scaled, scaled).mul_(-0.5).exp_().mul_(amplitude)
     covariance = torch.baddbmm(smooth, linear * x, x.mT).add_(CONSTANT)
-    covariance.diagonal(dim1=1, dim2=2).add_(noise[:, :, 0])
+    diagonal = covariance.diagonal(dim1=1, dim2=2)
+    diagonal.add_(noise[:, :, 0] + JITTER * diagonal.mean(1, keepdim=True))
     return covariance, smooth, scaled
 
 

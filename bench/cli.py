@@ -15,7 +15,7 @@ from bench.metrics import METRICS
 from bench.own import own_task, read_dataset, write_answers
 from bench.plots import PLOTS
 from bench.plugins import DISCOVERY, METHODS, SUITES, Unavailable, registered
-from bench.records import FAILED
+from bench.records import FAILED, read_records, write_text
 from bench.registry import (
     DEFAULT_METHODS,
     SEES_PROBLEM,
@@ -37,7 +37,7 @@ from bench.run import (
     write_figures,
 )
 from bench.scaffold import new_method
-from bench.tables import MISSING, metrics_of, paper_table, read_results
+from bench.tables import MISSING, metrics_of, node_table, paper_table, read_results
 from bench.task import Dataset
 
 
@@ -194,7 +194,18 @@ def _run_own(options: argparse.Namespace) -> int:
     code = execute(order)
     if options.dry_run or code not in (OK, SOME_FAILED):
         return code
+    _print_nodes(order)
     return max(code, _answer_own(order.methods, data, do, options, folder))
+
+
+def _print_nodes(order: Order) -> None:
+    """The fit of every node, in the run's folder too."""
+    records = [r["result"] for r in read_records(order.folder) if r["result"]["nodes"]]
+    residuals = {r["method"]: r["nodes"] for r in records if r["method"] in order.methods}
+    if residuals:
+        text = render(node_table(residuals))
+        write_text(order.folder / "tables" / "nodes.md", text)
+        print("\n" + text)
 
 
 def _answer_own(

@@ -55,6 +55,17 @@ def residual(problem: Problem, estimate: TableSCM) -> float:
     return _error(problem, estimate.noise(problem.query), np.zeros_like(problem.query_rows))
 
 
+def node_residuals(problem: Problem, estimate: TableSCM) -> dict[str, float]:
+    """How far query rows lie from F, node by node: root mean square in standard deviations.
+
+    1 is no better than the mean; a noiseless truth would have 0. For additive noise only.
+    """
+    if estimate.noise_space != "additive":
+        return {}
+    errors = _checked(estimate.noise(problem.query), problem.query_rows) / problem.scale
+    return dict(zip(problem.data.names, np.sqrt(np.square(errors).mean(0)).tolist(), strict=True))
+
+
 def graph_distance(problem: Problem, _: TableSCM) -> float:
     """Structural Hamming distance of the given graph: pairs of nodes joined otherwise."""
     given, true = problem.data.adjacency, problem.true_adjacency

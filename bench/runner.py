@@ -5,7 +5,7 @@ import inspect
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -22,9 +22,9 @@ from bench.measure import (
     reset_peak_memory,
     versions,
 )
-from bench.metrics import METRICS
+from bench.metrics import METRICS, node_residuals
 from bench.plugins import Unavailable
-from bench.records import FINISHED, read_record, record_path, task_columns, write_record
+from bench.records import FINISHED, read_record, record_path, task_columns, write_record, write_text
 from bench.registry import LoadedMethod, load_method
 from bench.task import Problem, Task, seed_of
 
@@ -123,36 +123,43 @@ def run_cell(cell: Cell, folder: Path) -> dict[str, Any]:
     return record
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell ended: status and reason, metrics {name: [version, value]}, residuals by node."""
+
+    status: str = "ok"
+    reason: str = ""
+    metrics: dict[str, list] = field(default_factory=dict)
+    nodes: dict[str, float] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
+
+
 def _record(cell: Cell, folder: Path) -> dict[str, Any]:
     reset_peak_memory()
-    method, metrics, times = None, {}, {}
-    status, reason = "ok", ""
+    method = None
     try:
         method = cell.load()
-        metrics, times, reason = _score(cell, method)
-        status = "skipped" if reason else "ok"
+        outcome = _score(cell, method)
     except Unavailable as error:
-        status, reason = "skipped", str(error)
+        outcome = Outcome("skipped", str(error))
     except MemoryError:
-        status, reason = "oom", "the method ran out of memory"
+        outcome = Outcome("oom", "the method ran out of memory")
     except (Exception, SystemExit) as error:
-        status, reason = "error", f"{type(error).__name__}: {error}"
-        log = folder / "logs" / f"{cell.path(folder).stem}.txt"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-    result = _result(cell, method, status, reason)
+        outcome = Outcome("error", f"{type(error).__name__}: {error}")
+        write_text(folder / "logs" / f"{cell.path(folder).stem}.txt", traceback.format_exc())
+    answer = {"metrics": outcome.metrics, "nodes": outcome.nodes}
     return {
         "key": cell.key(),
-        "result": {**result, "metrics": metrics},
-        "run": {**times, **_run_columns(cell, method)},
+        "result": {**_result(cell, method, outcome.status, outcome.reason), **answer},
+        "run": {**outcome.times, **_run_columns(cell, method)},
     }
 
 
-def _score(cell: Cell, method: LoadedMethod) -> tuple[dict, dict, str]:
-    """Metrics, times, and why the method does not apply (or "")."""
+def _score(cell: Cell, method: LoadedMethod) -> Outcome:
+    """Fits and scores a method, unless it does not apply."""
     problem = make_problem(cell.task)
     if reason := _skip(method, problem):
-        return {}, {}, reason
+        return Outcome("skipped", reason)
     seed = seed_of(cell.task.problem_name, cell.method, cell.task.seed)
     watch = Stopwatch()
     estimate = method.fit_problem(problem, seed)
@@ -162,7 +169,8 @@ def _score(cell: Cell, method: LoadedMethod) -> tuple[dict, dict, str]:
         for name, metric in METRICS.items()
         if metric.applies(problem, estimate)
     }
-    return metrics, {"fit_s": fit_s, "query_s": watch.lap()}, ""
+    nodes = node_residuals(problem, estimate) if problem.truth is None else {}
+    return Outcome("ok", "", metrics, nodes, {"fit_s": fit_s, "query_s": watch.lap()})
 
 
 def _skip(method: LoadedMethod, problem: Problem) -> str | None:

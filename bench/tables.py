@@ -154,6 +154,33 @@ def entries(block: pd.DataFrame, metric: str, missing: str) -> dict[str, Entry]:
     return {m: replace(e, best=told_apart and m in best) for m, e in found.items()}
 
 
+def node_table(residuals: dict[str, dict[str, float]]) -> Table:
+    """How well each method fits each node of a user's table; methods ranked, best first.
+
+    Args:
+        residuals: {method: {node: RMS distance of held-out rows from F, in standard deviations}}.
+    """
+    mean = {method: sum(nodes.values()) / len(nodes) for method, nodes in residuals.items()}
+    ranked = sorted(mean, key=mean.get)
+    table = Table("nodes", NODES, ["node", *ranked])
+    for node in next(iter(residuals.values())):
+        values = {method: residuals[method][node] for method in ranked}
+        table.rows.append([node, *(_single(v, v == min(values.values())) for v in values.values())])
+    table.rows.append(["mean", *(_single(mean[m], m == ranked[0]) for m in ranked)])
+    return table
+
+
+NODES = (
+    "Distance of held-out rows from F, root mean square in standard deviations of the node; "
+    "methods ranked by their mean, best first. About 1 is no better than the node's mean, as at "
+    "a root."
+)
+
+
+def _single(value: float, best: bool) -> Entry:
+    return Entry(value, math.nan, 1, 1, best)
+
+
 def published_figures(block: pd.DataFrame, metric: str) -> dict[str, dict[str, Figure]]:
     """Published figures beside a block: {method: {scenario: figure}}."""
     first = block.iloc[0]
@@ -186,14 +213,12 @@ def _caption(frame: pd.DataFrame, metric: str) -> str:
     pools = (
         f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     )
+    plural = "" if pools == "1" else "s"
+    paper = any(published_figures(block, metric) for _, block in frame.groupby(blocks(frame)))
     return (
-        f"{METRICS[metric].about}; mean (standard error) over {pools} problems each, lower is "
-        f"better, best method bold (controls truth, floor, marginal apart). {', '.join(fixed)}."
-        + (
-            PAPER
-            if any(published_figures(b, metric) for _, b in frame.groupby(blocks(frame)))
-            else ""
-        )
+        f"{METRICS[metric].about}; mean (standard error) over {pools} problem{plural} each, lower "
+        "is better, best method bold (controls truth, floor, marginal apart). "
+        f"{', '.join(fixed)}.{PAPER if paper else ''}"
     )
 
 

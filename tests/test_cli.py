@@ -141,6 +141,7 @@ def test_own_data_gives_scores_samples_interventions_and_counterfactuals(own, ca
     assert main([*arguments, "--jobs", "1"]) == 0
     printed = capsys.readouterr().out
     assert "### mmd_query" in printed and "### residual" in printed
+    assert "| node      | gp" in printed and (out / "tables" / "nodes.md").exists()
     assert len(pd.read_csv(out / "samples-gp.csv")) == 50
     done = pd.read_csv(out / "do-gp.csv")
     assert list(done.columns) == ["rain", "sprinkler", "grass", "wind"]

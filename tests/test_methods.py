@@ -50,6 +50,14 @@ def test_a_broken_method_is_caught(broken):
     assert BREAKS[broken] in found
 
 
+def test_the_gaussian_process_bears_noise_too_small_to_see():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 300))
+    df = pd.DataFrame({"a": a, "b": b, "c": 3e4 * a - 1e4 * b + 1e-3 * rng.normal(size=300)})
+    scm = load_method("gp").fit(df, nx.DiGraph([("a", "c"), ("b", "c")]))
+    assert scm.noise(df)["c"].std() < 1e-3 * df["c"].std()
+
+
 @pytest.mark.parametrize("name", ["linear", "gp"])
 def test_linear_mechanisms_are_found(name):
     rng = np.random.default_rng(0)

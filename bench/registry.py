@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-DEFAULT_METHODS = ("truth", "floor", "marginal", "linear", "additive", "boosting", "gp", "mlp")
+DEFAULT_METHODS = (
+    "truth",
+    "floor",
+    "marginal",
+    "linear",
+    "additive",
+    "boosting",
+    "gp",
+    "mlp",
+    "condfip",
+    "condfip-incontext",
+)
 CONTROLS = ("truth", "floor", "marginal")
 SEES_PROBLEM = ("truth", "floor")
 

@@ -10,7 +10,7 @@ from bench.metrics import METRICS
 from bench.plugins import METHODS, Unavailable
 from bench.registry import SEES_PROBLEM, load_method, load_suite, names
 
-SLOW = {"mlp", "boosting"}
+SLOW = {"mlp", "boosting", "condfip", "condfip-published"}
 
 
 def law_abiding():

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.method import fit_additive
+from bench.method import fit_additive, padded_parents
 from bench.scm.table import AdditiveSCM
 from bench.task import Dataset
 
@@ -66,18 +66,11 @@ class GaussianProcess:
         fitted = {}
         for start in range(0, len(nodes), size):
             group = nodes[start : start + size]
-            x, y = _gather(rows, [parents[j] for j in group]), rows[:, group].T
+            x = torch.from_numpy(padded_parents(z, [parents[j] for j in group])).to(rows)
+            y = rows[:, group].T
             theta = maximise(x, y, torch.from_numpy(shuffle).to(rows.device))
             fitted.update(zip(group, _posteriors(x, y, theta, parents, group), strict=True))
         return Posteriors(parents, fitted, z.shape[1])
-
-
-def _gather(rows: Tensor, parents: list[np.ndarray]) -> Tensor:
-    """Parents' columns, padded with zeros: [G, N, P]."""
-    x = rows.new_zeros(len(parents), len(rows), max(map(len, parents)))
-    for g, columns in enumerate(parents):
-        x[g, :, : len(columns)] = rows[:, columns]
-    return x
 
 
 class Posteriors:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.method import fit_additive
+from bench.method import fit_additive, padded_parents
 from bench.scm.table import AdditiveSCM
 from bench.task import Dataset
 
@@ -58,7 +58,7 @@ class MLP:
         weights = initial(inputs, generator)
         train = held_in(len(inputs), len(rows), generator)
         y = rows[:, nodes].T.repeat_interleave(MEMBERS, 0)
-        x = gather(rows, inputs)
+        x = torch.from_numpy(padded_parents(z.astype(np.float32), inputs))
         to = [t.to(self.device) for t in (x, y, train)]
         trained = train_networks(*to, [w.to(self.device) for w in weights], generator)
         return Networks(nodes, parents, [w.cpu() for w in trained])
@@ -76,17 +76,9 @@ class Networks:
         members = [self.place[j] * MEMBERS + m for j in nodes for m in range(MEMBERS)]
         inputs = [self.parents[j] for j in nodes for _ in range(MEMBERS)]
         width = self.weights[0].shape[1]
-        x = gather(torch.from_numpy(z).float(), inputs, width)
+        x = torch.from_numpy(padded_parents(z.astype(np.float32), inputs, width))
         outputs = forward(x, [w[members] for w in self.weights])
         return outputs.view(len(nodes), MEMBERS, -1).mean(1).T.double().numpy()
-
-
-def gather(rows: Tensor, inputs: list[np.ndarray], width: int = 0) -> Tensor:
-    """Parents' columns of each network, padded with zeros: [G, N, P]."""
-    x = rows.new_zeros(len(inputs), len(rows), width or max(map(len, inputs)))
-    for g, columns in enumerate(inputs):
-        x[g, :, : len(columns)] = rows[:, columns]
-    return x
 
 
 def initial(inputs: list[np.ndarray], generator: torch.Generator) -> list[Tensor]:
@@ -125,7 +117,7 @@ def train_networks(
         x: [G, N, P]. y: [G, N]. train: 1 where held in, [G, N]. weights: see `initial`.
     """
     weights = [w.clone().requires_grad_() for w in weights]
-    best, best_error = [w.detach().clone() for w in weights], torch.full((len(x),), torch.inf)
+    best, best_error = [w.detach().clone() for w in weights], x.new_full((len(x),), torch.inf)
     optimiser = torch.optim.AdamW(weights, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, STEPS)
     for step in range(STEPS):

@@ -108,6 +108,15 @@ class StandardisedMechanisms:
         return self.mean[asked] + self.scale[asked] * answer
 
 
+def padded_parents(z: np.ndarray, parents: Sequence[np.ndarray], width: int = 0) -> np.ndarray:
+    """The parents' columns of G nodes, padded with zeros to `width` or the most: [G, N, P]."""
+    most = width or max(map(len, parents))
+    x = np.zeros((len(parents), len(z), most), dtype=z.dtype)
+    for padded, columns in zip(x, parents, strict=True):
+        padded[:, : len(columns)] = z[:, columns]
+    return x
+
+
 def spread(rows: np.ndarray) -> np.ndarray:
     """Standard deviation of each column (ddof = 1), exactly 0 where a column is constant, [D]."""
     if len(rows) < 2:

@@ -56,7 +56,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     add("--steps", type=int, help="of each stage; default: the preset's")
     add("--out", type=Path, help="folder of checkpoints and logs")
     add("--resume", type=Path, help="such a folder, to go on in")
-    add("--encoder", type=Path, help="checkpoint to go on from; default: OUT's")
+    add("--encoder", type=Path, help="checkpoint to train the decoder on; default: OUT's")
     add("--device", default="cpu", help="cpu, cuda, cuda:1")
     add("--threads", type=int, default=0)
     add("--seed", type=int, default=0)
@@ -94,7 +94,7 @@ def run_train(options: argparse.Namespace) -> int:
     config = PRESETS[options.preset]
     if options.pooling:
         config = replace(config, model=replace(config.model, pooling=options.pooling))
-    stages = ("encoder", "decoder") if options.stage == "both" else (options.stage,)
+    stages = STAGES if options.stage == "both" else (options.stage,)
     for name in stages:
         config = config.with_stage(name, stage, prior)
     return run_plan(

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 POOLINGS = ("max", "mean")
-STAGES = ("encoder", "decoder", "joint")
+STAGES = ("encoder", "decoder")
 
 
 @dataclass(frozen=True)
@@ -78,17 +78,12 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """A preset: the networks and the stages of training.
-
-    Encoder and decoder are the published stages, the second on a frozen encoder. The stage `joint`
-    is ours: it goes on with both networks and the sum of both losses.
-    """
+    """A preset: the networks, and the stages of training, the second on a frozen encoder."""
 
     name: str
     model: ModelConfig
     encoder: StageConfig
     decoder: StageConfig
-    joint: StageConfig
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint's header."""
@@ -121,14 +116,13 @@ PAPER = Config(
     ModelConfig(),
     encoder=StageConfig(),
     decoder=StageConfig(PriorConfig(rows=(200,), queries=200)),
-    joint=StageConfig(PriorConfig(rows=(200,), queries=200)),
 )
 
 _SMALL = StageConfig(
     PriorConfig(nodes=(6, 10, 14), rows=(64, 128)),
     batch=12,
     chunk=6,
-    rate=2e-3,
+    rate=1e-2,
     warmup=100,
     steps=100_000,
     decay=0.0,
@@ -150,8 +144,13 @@ SMALL = Config(
         pooling="mean",
     ),
     encoder=_SMALL,
-    decoder=replace(_SMALL, prior=replace(_SMALL.prior, queries=64)),
-    joint=replace(_SMALL, prior=replace(_SMALL.prior, queries=64)),
+    decoder=replace(
+        _SMALL,
+        prior=PriorConfig(nodes=(8, 12, 16), rows=(48, 80), queries=40),
+        batch=16,
+        chunk=8,
+        rate=6e-3,
+    ),
 )
 
 _SMOKE = replace(
@@ -173,7 +172,6 @@ SMOKE = Config(
     ),
     encoder=replace(_SMOKE, prior=replace(_SMOKE.prior, queries=0)),
     decoder=_SMOKE,
-    joint=_SMOKE,
 )
 
 PRESETS = {preset.name: preset for preset in (PAPER, SMALL, SMOKE)}

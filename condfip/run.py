@@ -40,33 +40,13 @@ def decoder_loss(model: CondFiPModel, batch: Batch) -> Tensor:
     """Root of the mean squared error on the query rows, for each dataset: [B]."""
     with torch.no_grad():
         tokens = model.encoder.tokens(batch.rows[:, : batch.context], batch.adjacency)
-    return _query_loss(model, batch, tokens)
-
-
-def joint_loss(model: CondFiPModel, batch: Batch) -> Tensor:
-    """The decoder's loss, which the encoder learns from too, plus the encoder's on the context."""
-    tokens = model.encoder.tokens(batch.rows[:, : batch.context], batch.adjacency)
-    error = model.encoder.read(tokens).float() - batch.target[:, : batch.context]
-    return _query_loss(model, batch, tokens) + error.square().mean(2).sqrt().mean(1)
-
-
-def _query_loss(model: CondFiPModel, batch: Batch, tokens: Tensor) -> Tensor:
     data = model.decoder.embedding(tokens, batch.adjacency)
     answer = model.decoder(batch.rows[:, batch.context :], data, batch.adjacency)
     error = answer.float() - batch.target[:, batch.context :]
     return error.square().mean((1, 2)).sqrt()
 
 
-LOSSES: dict[str, Loss] = {
-    "encoder": encoder_loss,
-    "decoder": decoder_loss,
-    "joint": joint_loss,
-}
-
-
-def network(model: CondFiPModel, stage: str) -> nn.Module:
-    """What a stage trains."""
-    return model if stage == "joint" else getattr(model, stage)
+LOSSES: dict[str, Loss] = {"encoder": encoder_loss, "decoder": decoder_loss}
 
 
 def rate_factor(config: StageConfig, step: int, progress: float) -> float:
@@ -93,8 +73,8 @@ class Run:
 
     Attributes:
         stage: of `STAGES`. config: the preset. model, average: weights and their EMA.
-        optimisers: of the stage's network. step, seconds: done so far. minutes: the time budget,
-            0 where steps alone decide. seed: of data.
+        optimisers: of the stage's network. step, datasets, seconds: done so far.
+        minutes: the time budget, 0 where steps alone decide. seed: of data.
     """
 
     stage: str
@@ -105,13 +85,14 @@ class Run:
     minutes: float = 0.0
     seed: int = 0
     step: int = 0
+    datasets: int = 0
     seconds: float = 0.0
     history: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def start(cls, stage: str, config: Config, model: CondFiPModel, **settings: Any) -> Self:
         """A fresh run from given weights."""
-        optimisers = make_optimisers(network(model, stage), getattr(config, stage))
+        optimisers = make_optimisers(getattr(model, stage), getattr(config, stage))
         return cls(stage, config, model, copy.deepcopy(model), optimisers, **settings)
 
     @property
@@ -146,6 +127,7 @@ class Run:
             optimiser.step()
             optimiser.zero_grad()
         self.step += 1
+        self.datasets += self.settings.batch
         self._average()
         return loss
 
@@ -178,19 +160,19 @@ class Run:
 
     @property
     def _network(self) -> nn.Module:
-        return network(self.model, self.stage)
+        return getattr(self.model, self.stage)
 
     @torch.no_grad()
     def _average(self) -> None:
         keep = min(self.settings.ema, (1 + self.step) / (10 + self.step))
-        averages = list(network(self.average, self.stage).parameters())
+        averages = list(getattr(self.average, self.stage).parameters())
         torch._foreach_lerp_(averages, list(self._network.parameters()), 1 - keep)
 
     def result(self) -> Checkpoint:
         """The averaged networks with their history."""
         record = {
             "steps": self.step,
-            "datasets": self.step * self.settings.batch,
+            "datasets": self.datasets,
             "seconds": round(self.seconds, 1),
             "device": device_name(next(self.model.parameters()).device),
             "commit": commit(),
@@ -205,7 +187,7 @@ class Run:
         for number, optimiser in enumerate(self.optimisers):
             for key, values in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{number}.{key}.{n}": v for n, v in values.items()}
-        names = ("stage", "minutes", "seed", "step", "seconds", "history")
+        names = ("stage", "minutes", "seed", "step", "datasets", "seconds", "history")
         header = {name: getattr(self, name) for name in names}
         write(path, tensors, header | {"config": self.config.as_dict()})
 

@@ -25,7 +25,7 @@ class Plan:
 
     Attributes:
         stages: in order. config: the preset. out: folder of checkpoints and logs.
-        resume: go on in `out`. encoder: checkpoint to go on from, by default that in `out`.
+        resume: go on in `out`. encoder: checkpoint to train a decoder on, by default that in `out`.
         device: by name. minutes: of each stage, 0 where its steps decide. seed: of weights and
             data. every: steps between validations.
     """
@@ -78,9 +78,6 @@ def prepare(stage: str, plan: Plan, device: torch.device) -> Run:
     trained = load(plan.encoder or plan.out / "model.safetensors", str(device))
     if trained.config.model != plan.config.model:
         raise ValueError("the encoder's checkpoint has other sizes or pooling than the preset")
-    if stage == "joint":
-        model.load_state_dict(trained.model.state_dict())
-        return Run.start(stage, plan.config, model, history=trained.stages, **settings)
     model.encoder.load_state_dict(trained.model.encoder.state_dict())
     history = {"encoder": trained.stages["encoder"]}
     return Run.start(stage, plan.config, model, history=history, **settings)
@@ -154,7 +151,7 @@ def report(run: Run, losses: list[float], validation: Validation, out: Path) -> 
         **{name: round(value, 5) for name, value in scores.items()},
     }
     log(out / f"{run.stage}.csv", row)
-    speed = run.step * run.settings.batch / max(run.seconds, 1e-9)
+    speed = run.datasets / max(run.seconds, 1e-9)
     left = run.seconds * (1 / max(run.progress, 1e-9) - 1) / 60
     told = " ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "seconds")
     print(f"{run.stage} {told}; {speed:.1f} datasets/s, {left:.0f} min left", flush=True)

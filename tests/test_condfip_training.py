@@ -114,6 +114,13 @@ def test_the_decoder_stage_leaves_the_encoder_alone():
     assert not torch.equal(weights(run.model.decoder), before[1])
 
 
+@pytest.mark.parametrize("stage", LOSSES)
+def test_bfloat16_gives_nearly_the_same_loss(stage, monkeypatch):
+    plain = start(stage).advance(CPU)
+    monkeypatch.setattr(run_module, "has_bfloat16", lambda _: True)
+    assert start(stage).advance(CPU) == pytest.approx(plain, rel=0.02)
+
+
 def test_the_rate_warms_up_then_falls_to_zero_and_stays_there():
     config = replace(SMOKE.encoder, warmup=10)
     factors = [rate_factor(config, s, s / 100) for s in range(101)]

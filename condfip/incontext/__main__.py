@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from condfip.incontext import goals
 from condfip.incontext.config import PRESETS
 from condfip.incontext.weights import SHIPPED
 
@@ -42,14 +41,26 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     info = commands.add_parser("info", help="what a checkpoint is")
     info.add_argument("checkpoint", nargs="?", type=Path, default=SHIPPED)
     info.set_defaults(run=run_info)
-    measured = commands.add_parser("goals", help="what is to be reached, and where we stand")
-    goals.add_options(measured)
+    add_goals(commands)
     undone = commands.add_parser("ablation", help="each choice of the design undone")
     undone.add_argument("--steps", type=int, default=400)
     undone.add_argument("--out", type=Path, default=Path("runs") / "incontext-ablation")
     undone.set_defaults(run=run_ablation)
-    for command in (training, info, measured, undone):
-        command.add_argument("--threads", type=int, default=0)
+    for command in (training, info, undone):
+        command.add_argument("--threads", type=int, default=1)
+
+
+def add_goals(commands: argparse._SubParsersAction) -> None:
+    """`goals` and its options; `python -m condfip` has it too."""
+    command = commands.add_parser("goals", help="what is to be reached, and where we stand")
+    add = command.add_argument
+    add("--checkpoint", type=Path, default=SHIPPED)
+    add("--only", nargs="+", default=(), metavar="GOAL", help="floor, scarce, speed, ...")
+    add("--dims", nargs="+", type=int, default=(10, 20), help="of RFF and LIN; 10 20 50 100")
+    add("--scms", type=int, default=1, help="of each graph kind; 3 for the paper's number")
+    add("--seed", type=int, default=0)
+    add("--threads", type=int, default=1)
+    command.set_defaults(run=run_goals)
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -66,6 +77,13 @@ def run_info(options: argparse.Namespace) -> None:
     from condfip.incontext.weights import describe
 
     print(describe(options.checkpoint))
+
+
+def run_goals(options: argparse.Namespace) -> None:
+    """Prints the goal table, line by line."""
+    from condfip.incontext.goals import run
+
+    run(options)
 
 
 def run_ablation(options: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ Letters as in `kernel`; T numbers of a parent, U numbers of a node.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -22,6 +23,11 @@ class Features:
 
     parents: Tensor
     node: Tensor
+
+    def beside(self, more: Self) -> Self:
+        """Both."""
+        parents = torch.cat([self.parents, more.parents], 2)
+        return type(self)(parents, torch.cat([self.node, more.node], 1))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import numpy as np
 from bench.metrics import METRICS
 from bench.registry import LoadedMethod, load_method, load_suite
 from bench.task import Problem, Task
-from condfip.incontext.weights import SHIPPED
 
 OURS = "condfip-incontext"
 TASKS = ("noise", "sample", "intervention", "counterfactual")
@@ -269,21 +268,12 @@ GOALS: dict[str, Callable[[Bench], Iterator[Goal]]] = {
 }
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    """Options of `python -m condfip goals`."""
-    add = command.add_argument
-    add("--checkpoint", type=Path, default=SHIPPED)
-    add("--only", nargs="+", choices=tuple(GOALS), default=tuple(GOALS))
-    add("--dims", nargs="+", type=int, default=(10, 20), help="of RFF and LIN; 10 20 50 100")
-    add("--scms", type=int, default=1, help="of each graph kind; 3 for the paper's number")
-    add("--seed", type=int, default=0)
-    command.set_defaults(run=run)
-
-
 def run(options: argparse.Namespace) -> None:
     """Prints the table, line by line."""
+    if unknown := set(options.only) - set(GOALS):
+        raise ValueError(f"no goal {unknown.pop()}; there are {', '.join(GOALS)}")
     bench = Bench(options.checkpoint, options.seed, options.scms, tuple(options.dims))
     print(f"checkpoint {bench.ours.inner.checkpoint_sha[:12]}\n{HEADER}")
-    for name in options.only:
+    for name in options.only or GOALS:
         for goal in GOALS[name](bench):
             print(goal, flush=True)

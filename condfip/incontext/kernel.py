@@ -8,7 +8,7 @@ the lengths of the one before, for which e is squared twice and not exponentiate
 follows Rasmussen and Williams 2006, sections 2.2, 5.4.1 and 5.4.2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -42,6 +42,12 @@ class Hyper:
     def __getitem__(self, nodes: Tensor | slice) -> Self:
         """Those of some nodes."""
         return type(self)(*(t[nodes] for t in vars(self).values()))
+
+    def over(self, rows: int) -> Self:
+        """For so many rows; rows that are new have the node's own noise."""
+        more = rows - self.stretch.shape[1]
+        pad = torch.nn.functional.pad
+        return replace(self, stretch=pad(self.stretch, (0, more)), shift=pad(self.shift, (0, more)))
 
     @property
     def row_variance(self) -> Tensor:

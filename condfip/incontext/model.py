@@ -95,26 +95,37 @@ class InContextModel(nn.Module):
         self.config = config
         self.rounds = nn.ModuleList(Round(config, later=r > 0) for r in range(config.rounds))
 
-    def forward(self, x: Tensor, y: Tensor, mask: Tensor) -> list[Hyper]:
+    def forward(self, x: Tensor, y: Tensor, mask: Tensor, few: int = 0) -> list[Hyper]:
         """The answer of each round; gradients reach its own round only.
 
         Args:
             x: standardised parents [G, N, P], zero where padded. y: standardised child [G, N].
             mask: [G, P] of true parents.
+            few: where there are more rows, all rounds but the last read so many (0 for all).
         """
+        if few and len(y[0]) > few:
+            first = self._answers(x[:, :few], y[:, :few], mask, None, self.rounds[:-1])
+            return [*first, *self._answers(x, y, mask, first[-1], self.rounds[-1:])]
+        return self._answers(x, y, mask, None, self.rounds)
+
+    def _answers(
+        self, x: Tensor, y: Tensor, mask: Tensor, before: Hyper | None, rounds: nn.ModuleList
+    ) -> list[Hyper]:
         with torch.no_grad():
             line = features.ridge(x, y)
             begin = features.first(x, y, mask, line, self.config.ridge)
-        answers = [self._answer(self.rounds[0], start(line, x, self.config), begin, mask, None)]
-        for later in list(self.rounds)[1:]:
+        answers = []
+        for layer in rounds:
+            seen, fit = begin, None
+            if before is None:
+                before = start(line, x, self.config)
+            else:
+                before = before.over(len(y[0]))
+                with torch.no_grad():
+                    fit = examine(before, x, y)
+                    seen = begin.beside(features.again(before, fit, line))
+            answers.append(self._answer(layer, before, seen, mask, fit))
             before = answers[-1].detach()
-            with torch.no_grad():
-                fit = examine(before, x, y)
-                now = features.again(before, fit, line)
-            seen = Features(
-                torch.cat([begin.parents, now.parents], 2), torch.cat([begin.node, now.node], 1)
-            )
-            answers.append(self._answer(later, before, seen, mask, fit))
         return answers
 
     def _answer(

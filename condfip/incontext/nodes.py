@@ -16,6 +16,8 @@ from condfip.incontext.kernel import Hyper, examine, factor, kernel, mix, poster
 from condfip.incontext.model import InContextModel
 
 NUMBERS = 2**18  # kernel entries held at once
+SILENT = 1e-6  # standard deviations of the child
+FEW = 256  # rows that all rounds but the last read
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,21 @@ class Node:
         return torch.cat([self._mean(rows) for rows in here.split(size)])
 
     def _mean(self, here: Tensor) -> Tensor:
+        straight = here @ self._line + self.dual.sum()
+        weights = self.hyper.amplitude.exp()[:, : self._audible]
+        if not weights.shape[1]:
+            return straight
         inverse = (-self.hyper.length[0]).exp()
-        there, here_scaled = self.x * inverse, here * inverse
-        squares = -0.5 * there.square().sum(1) - 0.5 * here_scaled.square().sum(1, keepdim=True)
-        base = torch.addmm(squares, here_scaled, there.T).clamp_(max=0).exp_()
-        powers = powers_of(base[None], self.hyper.amplitude.shape[1])
-        smooth = mix(powers, self.hyper.amplitude.exp())[0] @ self.dual
-        return smooth + here @ self._line + self.dual.sum()
+        there, here = self.x * inverse, here * inverse
+        squares = -0.5 * there.square().sum(1) - 0.5 * here.square().sum(1, keepdim=True)
+        base = torch.addmm(squares, here, there.T).clamp_(max=0).exp_()
+        return straight + mix(powers_of(base[None], weights.shape[1]), weights)[0] @ self.dual
+
+    @property
+    def _audible(self) -> int:
+        """How many of the scales can change an answer by more than `SILENT`."""
+        loud = self.hyper.amplitude[0].exp() * self.dual.abs().sum() > SILENT
+        return int(loud.nonzero()[-1]) + 1 if loud.any() else 0
 
     @property
     def _line(self) -> Tensor:
@@ -103,7 +113,7 @@ def _fit(
 
 @torch.inference_mode()
 def _nodes(model: InContextModel, x: Tensor, y: Tensor, mask: Tensor) -> list[Node]:
-    hyper = model(x, y, mask)[-1]
+    hyper = model(x, y, mask, FEW)[-1]
     root = factor(kernel(hyper, x, x).total, hyper.row_variance)
     dual = torch.cholesky_solve(hyper.targets(y)[:, :, None], root).squeeze(2)
     counts = mask.sum(1).tolist()

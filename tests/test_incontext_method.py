@@ -1,0 +1,132 @@
+"""The in-context method: its laws, its extra verbs, its checkpoint, its goals."""
+
+from dataclasses import replace
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+
+from bench.conformance import check
+from bench.registry import load_suite
+from bench.task import Dataset
+from condfip.incontext.goals import Bench, Goal, size, suites
+from condfip.incontext.method import InContext, order
+from condfip.incontext.weights import SHIPPED, describe, load
+
+NAME = "condfip.incontext.method:InContext"
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return load_suite("lorch", "smoke", seed=5, scenario="RFF_IN", n_context=80)[0].problem()
+
+
+@pytest.fixture(scope="module")
+def estimate(problem):
+    return InContext().fit(problem.context, problem.graph)
+
+
+def test_the_method_keeps_every_law():
+    assert [f"{law}: {broken}" for law, broken in check(NAME) if broken] == []
+
+
+def test_mean_and_deviation_cover_the_truth(problem, estimate):
+    mean, deviation = estimate.predict_mechanism(problem.query)
+    inner = problem.data.adjacency.any(0)
+    truth = problem.query - problem.query_noise
+    z = ((truth - mean) / deviation).to_numpy()[:, inner]
+    assert mean.equals(estimate.mechanism(problem.query))
+    assert (deviation.to_numpy() > 0).all()
+    assert 0.75 < (np.abs(z) < 1.645).mean() < 1
+
+
+def test_intervals_hold_about_as_often_as_they_say(problem, estimate):
+    low, high = estimate.predict_interval(problem.query, 0.8)
+    inside = ((low <= problem.query) & (problem.query <= high)).to_numpy().mean()
+    assert 0.7 < inside < 0.9
+
+
+def test_shortcuts_answer_as_the_definitions_do(problem, estimate):
+    for do in problem.clamps[:3]:
+        u = estimate.noise(problem.query)
+        other = InContext().fit(problem.context, problem.graph)
+        assert np.allclose(estimate.counterfactual(problem.query, do), other.generate(u, do))
+        assert np.allclose(estimate.generate(u, do), other.generate(u, do), atol=1e-12)
+
+
+def test_sampling_can_carry_the_mechanisms_uncertainty(estimate):
+    plain = estimate.sample(4000, seed=1)
+    wide = estimate.sample(4000, seed=1, uncertain=True)
+    again = estimate.sample(4000, seed=1, uncertain=True)
+    assert wide.equals(again) and not wide.equals(plain)
+    assert (wide.var() > 0.9 * plain.var()).all()
+    clamped = estimate.sample(5, do={"x0": 2.0}, uncertain=True)
+    assert (clamped["x0"] == 2.0).all()
+
+
+def test_more_rows_give_smaller_errors():
+    errors = []
+    for n in (50, 400):
+        task = load_suite("lorch", "smoke", seed=5, scenario="LIN_IN", n_context=n)[0]
+        problem = task.problem()
+        mean, _ = InContext().fit(problem.context, problem.graph).predict_mechanism(problem.query)
+        errors.append(float(np.abs(problem.query - problem.query_noise - mean).to_numpy().mean()))
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_levels_and_descendants_of_a_graph():
+    graph = nx.DiGraph([("a", "c"), ("b", "c"), ("c", "d"), ("a", "d")])
+    data = Dataset.of(np.zeros((3, 4)) + np.arange(3)[:, None], nx.DiGraph())
+    names = list("abcd")
+    adjacency = np.zeros((4, 4), dtype=bool)
+    for u, v in graph.edges:
+        adjacency[names.index(u), names.index(v)] = True
+    levels, below = order(adjacency)
+    assert levels == [[0, 1], [2], [3]]
+    assert below[0].tolist() == [False, False, True, True]
+    assert order(data.adjacency)[0] == [[0, 1, 2, 3]]
+
+
+def test_it_says_what_it_was_trained_on():
+    method = InContext()
+    tasks = {t.scenario: t for t in load_suite("lorch", "smoke")}
+    assert method.seen_in_training(tasks["RFF_IN"])
+    assert not method.seen_in_training(tasks["RFF_OUT"])
+    assert not method.seen_in_training(replace(tasks["LIN_IN"], suite="ecoli"))
+    assert method.pretrain_s > 0 and len(method.checkpoint_sha) == 64
+    assert "parameters" in describe(SHIPPED)
+
+
+def test_a_few_rows_are_too_few():
+    data = Dataset(np.zeros((3, 2)), ("a", "b"), np.zeros((2, 2), dtype=bool))
+    assert "rows" in InContext().skip(data)
+
+
+def test_a_corrupted_checkpoint_is_refused(tmp_path):
+    content = bytearray(SHIPPED.read_bytes())
+    content[-1] ^= 1
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(content)
+    with pytest.raises(ValueError, match="corrupted"):
+        load(broken)
+
+
+def test_goals_say_what_they_miss_and_what_they_lack(monkeypatch):
+    assert str(Goal("a", 1.0, 2.0)).startswith("MISS")
+    assert str(Goal("a", 1.0, 0.5)).startswith("ok")
+    bench = Bench(SHIPPED)
+    assert next(iter(size(bench))).value < 16
+
+    def nothing(name, **_):
+        raise ValueError(name)
+
+    monkeypatch.setattr("condfip.incontext.goals.load_suite", nothing)
+    assert all("not measured: no suite" in str(goal) for goal in suites(bench))
+
+
+def test_rows_may_be_many_and_parents_none():
+    rows = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)).numpy()
+    fitted = InContext().fit(rows, nx.DiGraph([("x0", "x1")]))
+    mean, deviation = fitted.predict_mechanism(rows)
+    assert np.allclose(mean["x0"], rows[:, 0].mean()) and np.isfinite(deviation).all().all()

@@ -37,6 +37,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     training.add_argument("--steps", type=int, help="default: the preset's")
     training.add_argument("--out", type=Path, default=Path("runs") / "incontext")
     training.add_argument("--seed", type=int, default=0)
+    training.add_argument("--rate", type=float, help="peak learning rate; default: the preset's")
+    training.add_argument("--begin", type=Path, help="a checkpoint to go on from")
     training.set_defaults(run=run_train)
     info = commands.add_parser("info", help="what a checkpoint is")
     info.add_argument("checkpoint", nargs="?", type=Path, default=SHIPPED)
@@ -68,8 +70,8 @@ def run_train(options: argparse.Namespace) -> None:
     from condfip.incontext.train import train
 
     config = PRESETS[options.preset]
-    config = replace(config, steps=options.steps or config.steps)
-    print(train(config, options.out, options.minutes, options.seed))
+    config = replace(config, steps=options.steps or config.steps, rate=options.rate or config.rate)
+    print(train(config, options.out, options.minutes, options.seed, options.begin))
 
 
 def run_info(options: argparse.Namespace) -> None:

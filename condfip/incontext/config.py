@@ -15,6 +15,7 @@ class ModelConfig:
         ridge: whether the first features are of the ridge residual (or of the child itself).
         scales: squared exponentials in the kernel, each with half the lengths of the one before.
         sites: whether rows get noise of their own (non-Gaussian noise).
+        few: where there are more rows, all rounds but the last read so many.
     """
 
     width: int = 64
@@ -22,6 +23,7 @@ class ModelConfig:
     ridge: bool = True
     scales: int = 3
     sites: bool = True
+    few: int = 192
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class PriorConfig:
 
     benchmark: float = 0.5
     noises: float = 0.4
-    rows: tuple[int, int] = (20, 512)
+    rows: tuple[int, int] = (20, 700)
     queries: int = 48
     nodes: tuple[int, ...] = (5, 10, 20, 20, 50)
     parents: int = 32

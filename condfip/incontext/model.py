@@ -95,15 +95,15 @@ class InContextModel(nn.Module):
         self.config = config
         self.rounds = nn.ModuleList(Round(config, later=r > 0) for r in range(config.rounds))
 
-    def forward(self, x: Tensor, y: Tensor, mask: Tensor, few: int = 0) -> list[Hyper]:
+    def forward(self, x: Tensor, y: Tensor, mask: Tensor) -> list[Hyper]:
         """The answer of each round; gradients reach its own round only.
 
         Args:
             x: standardised parents [G, N, P], zero where padded. y: standardised child [G, N].
             mask: [G, P] of true parents.
-            few: where there are more rows, all rounds but the last read so many (0 for all).
         """
-        if few and len(y[0]) > few:
+        few = self.config.few
+        if len(y[0]) > few and len(self.rounds) > 1:
             first = self._answers(x[:, :few], y[:, :few], mask, None, self.rounds[:-1])
             return [*first, *self._answers(x, y, mask, first[-1], self.rounds[-1:])]
         return self._answers(x, y, mask, None, self.rounds)

@@ -17,7 +17,6 @@ from condfip.incontext.model import InContextModel
 
 NUMBERS = 2**18  # kernel entries held at once
 SILENT = 1e-6  # standard deviations of the child
-FEW = 256  # rows that all rounds but the last read
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def _fit(
 
 @torch.inference_mode()
 def _nodes(model: InContextModel, x: Tensor, y: Tensor, mask: Tensor) -> list[Node]:
-    hyper = model(x, y, mask, FEW)[-1]
+    hyper = model(x, y, mask)[-1]
     root = factor(kernel(hyper, x, x).total, hyper.row_variance)
     dual = torch.cholesky_solve(hyper.targets(y)[:, :, None], root).squeeze(2)
     counts = mask.sum(1).tolist()

@@ -13,8 +13,9 @@ from torch import Generator, Tensor
 
 from bench.scm.families import GRAPH_KINDS, VARIANTS, Family, draw_scms
 from bench.scm.model import SCM
-from bench.scm.noise import NOISES, mixture, student_t
+from bench.scm.noise import NOISES, student_t
 from condfip.incontext.config import PriorConfig
+from condfip.incontext.noise import BROAD_NOISES
 
 FEATURES = 64
 SIGNAL_TO_NOISE = (0.3, 50.0)  # ratio of standard deviations, log-uniform
@@ -129,19 +130,6 @@ def broad(config: PriorConfig, batch: int, context: int, generator: Generator) -
     ratio = _log_uniform((batch, 1), *SIGNAL_TO_NOISE, generator)
     u = kind.draw((batch, n), generator).double() / kind.variance**0.5 / ratio
     return Tasks.of(x, f, f + u, torch.ones(batch, p, dtype=torch.bool), context)
-
-
-BROAD_NOISES = (
-    *([NOISES["gaussian"]] * 4),
-    NOISES["laplace"],
-    NOISES["laplace"],
-    NOISES["uniform"],
-    lambda: student_t(3),
-    lambda: student_t(5),
-    lambda: mixture(2.0, 1.0, 1.0),
-    lambda: mixture(5.0, 1.0, 2.0),
-    lambda: mixture(2.0, 2.0, 1.0),
-)
 
 
 def _parents(batch: int, n: int, p: int, generator: Generator) -> Tensor:

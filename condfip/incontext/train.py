@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from bench.task import seed_of
-from condfip.checkpoint import write
+from condfip import checkpoint
 from condfip.incontext.config import Config
 from condfip.incontext.kernel import Hyper, posterior
 from condfip.incontext.model import InContextModel
@@ -44,8 +44,8 @@ LOSSES = {"nll": nll, "crps": crps}
 
 def score(hyper: Hyper, tasks: Tasks, loss: str = "nll") -> tuple[Tensor, Tensor]:
     """Loss and mean squared error of F at the queries, for each task: [B], [B]."""
-    n = tasks.context
-    mean, spread = posterior(hyper, tasks.x[:, :n], tasks.y[:, :n], tasks.x[:, n:])
+    n, read = tasks.context, hyper.stretch.shape[1]  # an early round may have read few rows
+    mean, spread = posterior(hyper, tasks.x[:, :read], tasks.y[:, :read], tasks.x[:, n:])
     spread = spread.clamp(min=SMALLEST)
     of_f = LOSSES[loss](tasks.f[:, n:] - mean, spread).mean(1)
     noisy = spread + hyper.noise.exp()[:, None]
@@ -61,14 +61,22 @@ def step_tasks(config: Config, seed: int, step: int) -> Tasks:
     return draw_tasks(config.prior, batch, rows, generator)
 
 
-def train(config: Config, out: Path, minutes: float = 0.0, seed: int = 0) -> Path:
+def train(
+    config: Config, out: Path, minutes: float = 0.0, seed: int = 0, begin: Path | None = None
+) -> Path:
     """Trains until the steps, or the minutes, are over; answers the checkpoint's path.
+
+    Args:
+        config: the preset. out: folder of the checkpoint and the log. minutes: 0 where the preset's
+            steps decide. seed: of weights and tasks. begin: a checkpoint to go on from.
 
     Raises:
         ArithmeticError: too many losses in a row were no numbers.
     """
     torch.manual_seed(seed)
     model = InContextModel(config.model)
+    if begin:
+        checkpoint.fill(model, checkpoint.read(begin)[0], begin)
     average = AveragedModel(model, avg_fn=partial(_blend, config.ema))
     optimiser = torch.optim.AdamW(model.parameters(), config.rate, (0.9, 0.98), weight_decay=1e-4)
     start, saved, step, lost, log = time.monotonic(), 0.0, 0, 0, Log(out / "train.csv")
@@ -132,7 +140,7 @@ def save(
     """Writes the averaged weights with how they came to be; returns their sha256."""
     history = {"steps": step, "tasks": tasks, "seconds": round(seconds, 1), "commit": commit()}
     header = {"kind": "incontext", "config": config.as_dict(), "history": history}
-    return write(path, model.state_dict(), header)
+    return checkpoint.write(path, model.state_dict(), header)
 
 
 class Log:

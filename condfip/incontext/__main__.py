@@ -61,6 +61,7 @@ def add_goals(commands: argparse._SubParsersAction) -> None:
     add("--dims", nargs="+", type=int, default=(10, 20), help="of RFF and LIN; 10 20 50 100")
     add("--scms", type=int, default=1, help="of each graph kind; 3 for the paper's number")
     add("--seed", type=int, default=0)
+    add("--cache", type=Path, help="folder that keeps the rivals' scores between runs")
     add("--threads", type=int, default=1)
     command.set_defaults(run=run_goals)
 

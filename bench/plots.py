@@ -113,6 +113,17 @@ def _lines(axes: Axes, rows: pd.DataFrame, axis: str) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
+def against_alpha(frame: pd.DataFrame) -> Figure:
+    """Error against alpha, a column for each scenario and shift; alpha 1 begins every line."""
+    shifts = [shift for shift in frame["shift"].unique() if shift]
+    parts = [frame[frame["shift"].isin(("", shift))] for shift in shifts]
+    named = [
+        part.assign(scenario=part["scenario"] + f", {shift}")
+        for shift, part in zip(shifts, parts, strict=True)
+    ]
+    return against(pd.concat(named), "alpha")
+
+
 def against_graph(frame: pd.DataFrame) -> Figure:
     """Error against the structural Hamming distance of corrupted graphs; 0 is the true graph."""
     measured = frame[frame["metric"] == "graph_distance"]
@@ -287,7 +298,7 @@ PLOTS: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "bars": bars,
     "d": partial(against, axis="d"),
     "rows": partial(against, axis="n_context"),
-    "alpha": partial(against, axis="alpha"),
+    "alpha": against_alpha,
     "graph": against_graph,
     "heatmap": heatmap,
     "runtime": runtime,

@@ -107,13 +107,23 @@ def paper_table(frame: pd.DataFrame, metric: str, missing: str = "error") -> Tab
         return _scenario_table(frame, metric, missing)
     axes, scenarios = blocks(frame), scenarios_of(frame)
     table = Table(metric, _caption(frame, metric), [*axes, "method", *scenarios])
-    for values, block in frame.groupby(axes, sort=True):
+    for values, block in sorted(frame.groupby(axes), key=_block_order):
         cells = {s: entries(block[block["scenario"] == s], metric, missing) for s in scenarios}
         label = [_short(value) for value in values]
         for method in in_order(set().union(*cells.values())):
             table.rows.append([*label, method, *(cells[s].get(method, "-") for s in scenarios)])
         table.rows.extend([*label, *row] for row in _published_rows(block, metric, scenarios))
     return table
+
+
+def _block_order(group: tuple[tuple, pd.DataFrame]) -> list[tuple]:
+    """The true graph first, corrupt-2 before corrupt-10, numbers by size."""
+    order = []
+    for value in group[0]:
+        word, _, count = str(value).rpartition("-")
+        counted = (word, int(count)) if count.isdigit() and word else (str(value), 0)
+        order.append((value != "true", *counted) if isinstance(value, str) else (value,))
+    return order
 
 
 def _scenario_table(frame: pd.DataFrame, metric: str, missing: str) -> Table:

@@ -3,8 +3,10 @@
 import csv
 import math
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -75,8 +77,11 @@ def train(
     """
     torch.manual_seed(seed)
     model = InContextModel(config.model)
+    before = {"steps": 0, "tasks": 0, "seconds": 0.0}
     if begin:
-        checkpoint.fill(model, checkpoint.read(begin)[0], begin)
+        tensors, header, _ = checkpoint.read(begin)
+        checkpoint.fill(model, tensors, begin)
+        before = header["history"]
     average = AveragedModel(model, avg_fn=partial(_blend, config.ema))
     optimiser = torch.optim.AdamW(model.parameters(), config.rate, (0.9, 0.98), weight_decay=1e-4)
     start, saved, step, lost, log = time.monotonic(), 0.0, 0, 0, Log(out / "train.csv")
@@ -94,8 +99,8 @@ def train(
         log.add(step, time.monotonic() - start, value, error)
         if time.monotonic() - start - saved > SAVE_SECONDS or step == config.steps:
             saved = time.monotonic() - start
-            save(path, average.module, config, step, seen, saved)
-    save(path, average.module, config, step, seen, time.monotonic() - start)
+            save(path, average.module, config, before, step, seen, saved)
+    save(path, average.module, config, before, step, seen, time.monotonic() - start)
     return path
 
 
@@ -135,10 +140,21 @@ def _rate(progress: float, step: int, warmup: int) -> float:
 
 
 def save(
-    path: Path, model: InContextModel, config: Config, step: int, tasks: int, seconds: float
+    path: Path,
+    model: InContextModel,
+    config: Config,
+    before: Mapping[str, Any],
+    *done: float,
 ) -> str:
-    """Writes the averaged weights with how they came to be; returns their sha256."""
-    history = {"steps": step, "tasks": tasks, "seconds": round(seconds, 1), "commit": commit()}
+    """Writes the averaged weights with how they came to be; returns their sha256.
+
+    Args:
+        path, model, config: what to write, and where. before: history of the checkpoint that
+            training went on from. done: steps, tasks and seconds since.
+    """
+    sums = zip(("steps", "tasks", "seconds"), done, strict=True)
+    history = {name: round(before[name] + value, 1) for name, value in sums}
+    history["commit"] = commit()
     header = {"kind": "incontext", "config": config.as_dict(), "history": history}
     return checkpoint.write(path, model.state_dict(), header)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from condfip.config import POOLINGS, PRESETS, STAGES
+from condfip.incontext.__main__ import add_goals
 from condfip.method import SHIPPED
 
 BAD_INPUT, INTERRUPTED = 1, 130
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     plot.add_argument("folder", type=Path)
     plot.add_argument("--out", type=Path, help="default: FOLDER/curve.png")
     plot.set_defaults(run=run_plot)
+    add_goals(commands)
     return top
 
 

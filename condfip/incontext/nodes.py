@@ -6,6 +6,7 @@ kernels stay in the processor's cache.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ class Node:
         return torch.cat([self._mean(rows) for rows in here.split(size)])
 
     def _mean(self, here: Tensor) -> Tensor:
-        straight = here @ self._line + self.dual.sum()
+        straight = here @ self._line + (self.dual.sum() + self._offset)
         weights = self.hyper.amplitude.exp()[:, : self._audible]
         if not weights.shape[1]:
             return straight
@@ -54,6 +55,17 @@ class Node:
         loud = self.hyper.amplitude[0].exp() * self.dual.abs().sum() > SILENT
         return int(loud.nonzero()[-1]) + 1 if loud.any() else 0
 
+    @cached_property
+    def _offset(self) -> Tensor:
+        """What the rows' expected noise leaves in the mean residual, beyond two standard errors.
+
+        Noise has mean 0: a residual mean that chance does not explain says that its shape was
+        misjudged. It is shrunk as James and Stein (1961) shrink.
+        """
+        residuals = self._fitted
+        mean, error = residuals.mean(), residuals.std() / len(residuals) ** 0.5
+        return mean * (1 - (2 * error / mean.abs().clamp(min=1e-12)) ** 2).clamp(min=0)
+
     @property
     def _line(self) -> Tensor:
         return self.hyper.linear[0].exp() * (self.dual @ self.x)
@@ -66,10 +78,11 @@ class Node:
     def left_out(self) -> tuple[Tensor, Tensor]:
         """Leave-one-out residuals of the child and the variance of F behind them, [N], [N]."""
         fit = examine(self.hyper, self.x[None], self.y[None])
-        return fit.gap[0], fit.cavity[0]
+        return fit.gap[0] - self._offset, fit.cavity[0]
 
-    def residuals(self) -> Tensor:
-        """The child less the posterior mean of F at its own row, [N]."""
+    @property
+    def _fitted(self) -> Tensor:
+        """The child less the process's mean at its own row, [N]."""
         target = self.hyper.targets(self.y[None])[0]
         return self.y - target + self.hyper.row_variance[0] * self.dual
 

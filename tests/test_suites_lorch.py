@@ -109,3 +109,17 @@ def test_the_graph_suite_drops_settings_that_do_not_matter():
         "corrupt-10",
         "inferred-r2sort",
     ]
+
+
+def test_pc_finds_a_collider():
+    pytest.importorskip("causallearn", reason="pip install 'condfip-bench[discovery]'")
+    from bench.discovery import discover
+    from bench.task import Dataset
+
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 500))
+    c = a - b + 0.3 * rng.normal(size=500)
+    data = Dataset(np.column_stack([c, a, b]), ("c", "a", "b"), np.zeros((3, 3), bool))
+    expected = np.zeros((3, 3), bool)
+    expected[1, 0] = expected[2, 0] = True
+    assert np.array_equal(discover("pc", data, 0), expected)

@@ -151,6 +151,8 @@ def _printed(figure: Figure | None) -> str:
 
 
 def _gap(entry: Entry, figure: Figure) -> str:
+    if figure.se != figure.se:  # table 24 prints none
+        return "-"
     return f"{(entry.mean - figure.mean) / combined_se(entry.se, figure.se):+.1f}"
 
 

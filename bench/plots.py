@@ -47,7 +47,7 @@ def bars(frame: pd.DataFrame) -> Figure:
     """Error by method and scenario, a panel a metric, all d together; bars end at one SE."""
     metrics = metrics_of(frame)
     figure, panels = _panels(len(metrics), width=6.5, height=3.2)
-    for axes, metric in zip(panels, metrics, strict=False):
+    for axes, metric in zip(panels, metrics, strict=True):
         rows = frame[(frame["metric"] == metric) & (frame["method"] != "truth")]
         _grouped_bars(axes, rows)
         axes.set_title(metric)
@@ -140,13 +140,11 @@ def heatmap(frame: pd.DataFrame) -> Figure:
     methods, scenarios = in_order(rows["method"]), scenarios_of(rows)
     size = (0.62 * len(methods) + 2.2, 0.3 * len(scenarios) + 1.1)
     figure, panels = _panels(len(metrics), *size)
-    for axes, metric in zip(panels, metrics, strict=False):
+    for axes, metric in zip(panels, metrics, strict=True):
         part = rows[rows["metric"] == metric]
         table = part.pivot_table(index="scenario", columns="method", values="value", sort=False)
         _heat(axes, table.reindex(index=scenarios, columns=methods))
         axes.set_title(metric, fontsize=10)
-    for axes in panels[len(metrics) :]:
-        axes.set_axis_off()
     figure.tight_layout()
     return figure
 
@@ -272,16 +270,20 @@ def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]
     rows = -(-count // 2)
     columns = min(count, 2)
     figure = _figure(width * columns, height * rows)
-    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for spare in panels[count:]:
+        spare.set_axis_off()
+    return figure, panels[:count]
 
 
 def _finished(figure: Figure, first: Axes) -> Figure:
-    """One legend above all panels."""
+    """One legend above all panels, in as many lines as its labels need."""
     handles, labels = first.get_legend_handles_labels()
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.45 / figure.get_figheight()))
-    figure.legend(
-        handles, labels, loc="upper center", ncols=min(len(labels), 8), frameon=False, fontsize=9
-    )
+    width, height = figure.get_size_inches()
+    columns = max(1, int(width / (0.075 * max(map(len, labels)) + 0.55)))
+    lines = -(-len(labels) // columns)
+    figure.tight_layout(rect=(0, 0, 1, 1 - (0.2 * lines + 0.15) / height))
+    figure.legend(handles, labels, loc="upper center", ncols=columns, frameon=False, fontsize=9)
     return figure
 
 

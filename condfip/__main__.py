@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -13,6 +14,14 @@ from condfip.incontext.__main__ import add_goals
 from condfip.method import SHIPPED
 
 BAD_INPUT, INTERRUPTED = 1, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong usage is bad input: one line, exit code 1."""
+
+    def error(self, message: str) -> NoReturn:
+        """See the class."""
+        self.exit(BAD_INPUT, f"condfip: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    top = argparse.ArgumentParser("condfip", description="Cond-FiP: zero-shot causal models")
+    top = Parser("condfip", description="Cond-FiP: zero-shot causal models")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _train_options(commands.add_parser("train", help="pretrain the networks"))
     _infer_options(commands.add_parser("infer", help="sample from the model of a table"))

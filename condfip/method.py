@@ -108,7 +108,7 @@ class CondFiP:
         config, stages = self.loaded.config, self.loaded.stages
         priors = [getattr(config, stage).prior for stage in stages]
         drawn = [[f"{mechanism}_IN" for mechanism in prior.mechanisms] for prior in priors]
-        plain = task.suite == "lorch" and task.alpha == 1 and not task.noise
+        plain = task.suite.startswith("lorch") and task.alpha == 1 and not task.noise
         return plain and all(task.scenario in scenarios for scenarios in drawn)
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:

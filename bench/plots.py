@@ -45,6 +45,7 @@ def style(method: str) -> dict[str, str]:
 
 def bars(frame: pd.DataFrame) -> Figure:
     """Error by method and scenario, a panel a metric, all d together; bars end at one SE."""
+    frame = _variants_apart(frame)
     metrics = metrics_of(frame)
     figure, panels = _panels(len(metrics), width=6.5, height=3.2)
     for axes, metric in zip(panels, metrics, strict=True):
@@ -133,8 +134,16 @@ def against_graph(frame: pd.DataFrame) -> Figure:
     return against(rows.assign(distance=rows["problem"].map(distance).fillna(0)), "distance")
 
 
+def _variants_apart(frame: pd.DataFrame) -> pd.DataFrame:
+    """Scenarios named with their variant where there are several, so that none are pooled."""
+    if frame["variant"].nunique() == 1:
+        return frame
+    return frame.assign(scenario=frame["scenario"] + " (" + frame["variant"] + ")")
+
+
 def heatmap(frame: pd.DataFrame) -> Figure:
     """Scenarios by methods: mean error over the best method's, a panel a metric, errors written."""
+    frame = _variants_apart(frame)
     metrics = [m for m in metrics_of(frame) if m != "graph_distance"]
     rows = frame[(frame["method"] != "truth") & (frame["metric"] != "")]
     methods, scenarios = in_order(rows["method"]), scenarios_of(rows)

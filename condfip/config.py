@@ -119,7 +119,7 @@ PAPER = Config(
 )
 
 _SMALL = StageConfig(
-    PriorConfig(nodes=(6, 10, 14), rows=(64, 128)),
+    PriorConfig(nodes=(8, 14, 20), rows=(64, 128)),
     batch=12,
     chunk=6,
     rate=1e-2,
@@ -146,7 +146,7 @@ SMALL = Config(
     encoder=_SMALL,
     decoder=replace(
         _SMALL,
-        prior=PriorConfig(nodes=(8, 12, 16), rows=(48, 80), queries=40),
+        prior=PriorConfig(nodes=(8, 14, 20), rows=(48, 80), queries=40),
         batch=16,
         chunk=8,
         rate=6e-3,

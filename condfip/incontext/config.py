@@ -41,8 +41,8 @@ class PriorConfig:
     noises: float = 0.4
     rows: tuple[int, int] = (20, 700)
     queries: int = 48
-    nodes: tuple[int, ...] = (5, 10, 20, 20, 50)
-    parents: int = 32
+    nodes: tuple[int, ...] = (5, 10, 20, 50, 100)
+    parents: int = 48
 
 
 @dataclass(frozen=True)

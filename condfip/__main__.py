@@ -68,6 +68,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     add("--out", type=Path, help="folder of checkpoints and logs")
     add("--resume", type=Path, help="such a folder, to go on in")
     add("--encoder", type=Path, help="checkpoint to train the decoder on; default: OUT's")
+    add("--begin", type=Path, help="checkpoint whose weights a new run starts from")
     add("--device", default="cpu", help="cpu, cuda, cuda:1")
     add("--threads", type=int, default=0)
     add("--seed", type=int, default=0)
@@ -115,6 +116,7 @@ def run_train(options: argparse.Namespace) -> int:
             out=options.resume or options.out or Path("runs") / f"condfip-{options.preset}",
             resume=options.resume is not None,
             encoder=options.encoder,
+            begin=options.begin,
             device=options.device,
             minutes=options.minutes,
             seed=options.seed,

@@ -169,11 +169,11 @@ class Run:
         torch._foreach_lerp_(averages, list(self._network.parameters()), 1 - keep)
 
     def result(self) -> Checkpoint:
-        """The averaged networks with their history."""
+        """The averaged networks with their history, counts of an earlier run included."""
+        before = self.history.get(self.stage, {})
+        done = {"steps": self.step, "datasets": self.datasets, "seconds": round(self.seconds, 1)}
         record = {
-            "steps": self.step,
-            "datasets": self.datasets,
-            "seconds": round(self.seconds, 1),
+            **{name: value + before.get(name, 0) for name, value in done.items()},
             "device": device_name(next(self.model.parameters()).device),
             "commit": commit(),
             "torch": torch.__version__,

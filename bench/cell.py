@@ -194,7 +194,7 @@ def warm_up(name: str, device: str) -> None:
     """
     rows = np.random.default_rng(0).normal(size=(24, 3)).cumsum(1)
     data = Dataset(rows, ("x0", "x1", "x2"), np.eye(3, k=1, dtype=bool))
-    with suppress(Exception):
+    with suppress(Exception), preserved_state(), scratch_folder():
         method = Cell(Task("", ""), name, device).load()
         if not method.sees_problem and not method.skip(data):
             scm = method.fit(data.frame(), data.graph())

@@ -174,7 +174,8 @@ def _score(cell: Cell, method: LoadedMethod, problem: Problem, loaded: dict[str,
     seed_globals(cell.seed)
     reset_peak_memory()
     watch = Stopwatch()
-    estimate = method.fit_problem(problem, cell.seed)
+    with preserved_state():  # what the method changed must not touch how it is scored
+        estimate = method.fit_problem(problem, cell.seed)
     fit_s = watch.lap()
     metrics = {
         name: [metric.version, metric.value(problem, estimate)]

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import time
 from functools import cache
 
 import psutil
@@ -34,10 +35,15 @@ def bytes_of(record):
 
 
 def dead(pid):
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+    """Whether a process that was sent SIGKILL is gone, or waits for its parent to notice."""
+    for _ in range(50):
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @cache

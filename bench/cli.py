@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -364,6 +365,6 @@ def scaffold(options: argparse.Namespace) -> int:
 
 def speed_command(options: argparse.Namespace) -> int:
     """Prints timings."""
-    for line in (*speed.simulator(), *speed.methods()):
+    for line in chain(speed.simulator(), speed.methods(), speed.runner()):
         print(line, flush=True)
     return OK

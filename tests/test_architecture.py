@@ -66,11 +66,11 @@ MAY_IMPORT = {
     "bench.conformance": ["bench.scm", "bench.metrics", "bench.registry", "bench.measure"],
     "bench.speed": [
         "bench.scm",
+        "bench.method",
         "bench.registry",
         "bench.measure",
         "bench.cell",
         "bench.engines",
-        "bench.isolation",
         "bench.runner",
     ],
     "bench.run": [

@@ -31,6 +31,7 @@ from bench.registry import (
 )
 from bench.render import FORMATS, render
 from bench.run import (
+    INTERRUPTED,
     OK,
     SOME_FAILED,
     WRONG,
@@ -67,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, ImportError, Unavailable, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return WRONG
+    except KeyboardInterrupt:
+        print(f"interrupted: {resume_command(arguments)}", file=sys.stderr)
+        return INTERRUPTED
 
 
 def parser() -> Parser:

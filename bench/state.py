@@ -19,6 +19,11 @@ def _set_device(device: torch.device) -> None:
     torch.set_default_device(None if device == torch.device("cpu") else device)
 
 
+def _set_deterministic(wanted: bool) -> None:
+    if wanted != torch.are_deterministic_algorithms_enabled():  # the call imports a compiler
+        torch.use_deterministic_algorithms(wanted)
+
+
 def _set_environment(environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
@@ -42,6 +47,7 @@ def _set_alarm(handler: Any) -> None:
 
 
 STATE: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (lambda: list(sys.path), _set_path),
     (random.getstate, random.setstate),
     (np.random.get_state, np.random.set_state),
     (np.geterr, lambda modes: np.seterr(**modes)),
@@ -50,9 +56,8 @@ STATE: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.get_default_device, _set_device),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.is_grad_enabled, torch.set_grad_enabled),
-    (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    (torch.are_deterministic_algorithms_enabled, _set_deterministic),
     (lambda: dict(os.environ), _set_environment),
-    (lambda: list(sys.path), _set_path),
     (lambda: list(warnings.filters), _set_filters),
     (lambda: (sys.stdout, sys.stderr), _set_streams),
     (sys.getrecursionlimit, sys.setrecursionlimit),

@@ -5,12 +5,17 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
+
+import psutil
 
 from bench import conformance, speed
 from bench.compare import compare_paper, like
 from bench.discovery import about
+from bench.engines import BACKENDS
+from bench.isolation import Limits
 from bench.metrics import METRICS
 from bench.own import own_task, read_dataset, write_answers
 from bench.plots import PLOTS
@@ -26,6 +31,7 @@ from bench.registry import (
 )
 from bench.render import FORMATS, render
 from bench.run import (
+    INTERRUPTED,
     OK,
     SOME_FAILED,
     WRONG,
@@ -39,6 +45,9 @@ from bench.run import (
 from bench.scaffold import new_method
 from bench.tables import MISSING, metrics_of, node_table, paper_table, read_results
 from bench.task import Dataset
+from bench.units import seconds, size
+
+SHARED = 0.9
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, ImportError, Unavailable, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return WRONG
+    except KeyboardInterrupt:
+        print(f"interrupted: {resume_command(arguments)}", file=sys.stderr)
+        return INTERRUPTED
 
 
 def parser() -> Parser:
@@ -111,6 +123,12 @@ def _run_options(part: Parser) -> None:
     part.add_argument("--do", action="append", default=[], metavar="NAME=VALUE")
     part.add_argument("--n", type=int, help="rows to sample from your own table's SCMs")
     part.add_argument("--jobs", type=int, default=os.cpu_count())
+    part.add_argument("--backend", choices=BACKENDS, default="loky")
+    part.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster; else one starts")
+    about = "of a cell; default 1h; 0: none"
+    part.add_argument("--timeout", type=seconds, default="1h", metavar="20m", help=about)
+    about = "of a cell, resident; default: 90%% of the memory / jobs; 0: no limit"
+    part.add_argument("--max-mem", type=size, metavar="4G", help=about)
     part.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     part.add_argument("--seed", type=int, default=0)
     part.add_argument("--out", type=Path, metavar="DIR")
@@ -165,6 +183,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("run needs either --suite NAME or --data FILE --graph FILE")
     if options.jobs < 1:
         raise ValueError(f"--jobs takes 1 or more, not {options.jobs}")
+    if options.scheduler and options.backend != "dask":
+        raise ValueError("--scheduler goes with --backend dask")
     return _run_own(options) if options.data else _run_suite(options)
 
 
@@ -244,10 +264,20 @@ def _order(options: argparse.Namespace, tasks: Sequence, folder: Path) -> Order:
         device=_device(options.device),
         force=_split(options.force),
         retry=_split(options.retry),
+        backend=options.backend,
+        scheduler=options.scheduler,
+        limits=Limits(options.timeout or None, _memory(options)),
         command=resume_command(options.typed),
         dry=options.dry_run,
         quiet=options.quiet,
     )
+
+
+def _memory(options: argparse.Namespace) -> int | None:
+    """Bytes a cell may hold: as asked, or its worker's share of this machine; None: no limit."""
+    if options.max_mem is None and not options.scheduler:
+        return int(SHARED * psutil.virtual_memory().total / options.jobs)
+    return options.max_mem or None
 
 
 def _device(asked: str) -> str:
@@ -339,6 +369,6 @@ def scaffold(options: argparse.Namespace) -> int:
 
 def speed_command(options: argparse.Namespace) -> int:
     """Prints timings."""
-    for line in (*speed.simulator(), *speed.methods()):
+    for line in chain(speed.simulator(), speed.methods(), speed.runner()):
         print(line, flush=True)
     return OK

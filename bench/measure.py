@@ -43,7 +43,9 @@ class Stopwatch:
 
 
 def reset_peak_memory() -> None:
-    """Forgets the process's peak of resident memory, where the system can (Linux)."""
+    """Forgets the process's peaks of resident (where the system can: Linux) and device memory."""
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -54,6 +56,13 @@ def peak_memory_mb() -> float:
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def peak_device_mb(device: str) -> float | str:
+    """Peak memory allocated on a CUDA device since the last reset, MiB; "" for a processor."""
+    if not device.startswith("cuda"):
+        return ""
+    return round(torch.cuda.max_memory_allocated() / 2**20, 1)
 
 
 @cache

@@ -1,7 +1,8 @@
 """One JSON file a cell, written at once or not at all; one CSV row a cell and metric.
 
-A record has the `key` it answers to, the `result` (equal bytes wherever it is computed) and the
-`run` (commit, times, memory, machine). A file that cannot be read whole is no record.
+A record has the `key` it answers to, the `result` (equal bytes wherever it is computed), the `run`
+(commit, times, memory, machine), and `sha`, the hashes of key and result. A file that cannot be
+read whole, or that does not match its hashes, is no record.
 """
 
 import csv
@@ -55,6 +56,17 @@ def write_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def fingerprint(part: Mapping[str, Any]) -> str:
+    """sha256 of a part of a record, whatever the order of its entries."""
+    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
+
+
+def seal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record as JSON will give it back, with the hashes of its key and its result."""
+    plain = json.loads(json.dumps(record))
+    return {**plain, "sha": {part: fingerprint(plain[part]) for part in ("key", "result")}}
+
+
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
     """Writes one record atomically."""
     write_text(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
@@ -64,8 +76,9 @@ def read_record(path: Path) -> dict[str, Any] | None:
     """A record, or None where there is none that is whole."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return record if {"key", "result", "run"} <= set(record) else None
-    except (OSError, ValueError, TypeError):
+        sha = seal(record)["sha"]
+        return record if record["run"] and record.get("sha", sha) == sha else None
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None
 
 

@@ -2,19 +2,23 @@
 
 import json
 import shlex
-import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.cell import Cell
+from bench.engines import engine_of
+from bench.interrupt import Interrupts
+from bench.isolation import Limits
+from bench.locking import only_run_of
 from bench.measure import git_state, processor, versions
 from bench.plots import PLOTS, kinds_for, save
 from bench.plugins import METHODS, Unavailable
+from bench.progress import Progress
 from bench.records import (
     FAILED,
     FINISHED,
@@ -25,11 +29,12 @@ from bench.records import (
 )
 from bench.registry import load_method, names
 from bench.render import FORMATS, render
-from bench.runner import Cell, pending, run_cells
+from bench.runner import pending, run_cells, sweep
+from bench.schedule import Expectations, longest_first
 from bench.tables import Table, metrics_of, paper_table, read_results
 from bench.task import Task
+from bench.units import duration
 
-LINE_EVERY_S = 10.0
 OK, WRONG, SOME_FAILED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -40,6 +45,7 @@ class Order:
     Attributes:
         tasks, methods: the grid. folder: of the results. jobs: workers. device: of the methods.
         force: methods to run again. retry: failed statuses to run again.
+        backend, scheduler, limits: see `bench.engines` and `Limits`.
         command: as typed. dry: only say what would run. quiet: no progress.
     """
 
@@ -50,6 +56,9 @@ class Order:
     device: str = "cpu"
     force: Sequence[str] = ()
     retry: Sequence[str] = FAILED
+    backend: str = "loky"
+    scheduler: str | None = None
+    limits: Limits = Limits()
     command: str = ""
     dry: bool = False
     quiet: bool = False
@@ -77,32 +86,38 @@ def execute(order: Order) -> int:
     """Runs the order's cells, writes everything, prints the tables; returns the exit code.
 
     Raises:
-        ValueError: the folder cannot be written.
+        ValueError: the folder cannot be written, or another run writes it. OSError: a file cannot
+            be written; what was recorded before is whole.
     """
-    cells = [Cell(t, m, order.device) for t in order.tasks for m in order.methods]
-    todo = pending(cells, order.folder, order.force, order.retry)
-    print(
-        f"{len(order.tasks)} problems x {len(order.methods)} methods = {len(cells)} cells: "
-        f"{len(cells) - len(todo)} done before, {len(todo)} to run",
-        flush=True,
-    )
-    if order.dry:
-        _print_plan(cells, todo)
-        return OK
-    _require_writable(order.folder)
-    started = time.time()
-    try:
-        _compute(todo, order)
-    except KeyboardInterrupt:
+    with nullcontext() if order.dry else only_run_of(order.folder):
+        cells = [Cell(t, m, order.device) for t in order.tasks for m in order.methods]
+        expectations = Expectations.from_results(order.folder)
+        todo = pending(cells, order.folder, order.force, order.retry)
         print(
-            f"\ninterrupted: {_counts(_statuses(cells, order.folder))}\n"
-            f"resume with: {order.command}",
+            f"{len(order.tasks)} problems x {len(order.methods)} methods = {len(cells)} cells: "
+            f"{len(cells) - len(todo)} done before, {len(todo)} to run",
             flush=True,
         )
-        return INTERRUPTED
+        if order.dry:
+            _print_plan(cells, todo, expectations, order.jobs)
+            return OK
+        return _execute(order, cells, todo, expectations)
+
+
+def _execute(
+    order: Order, cells: Sequence[Cell], todo: Sequence[Cell], expectations: Expectations
+) -> int:
+    started = time.time()
+    sweep(order.folder)
+    try:
+        interrupted = _compute(todo, order, expectations)
     finally:
         write_results(order.folder)
     statuses = _statuses(cells, order.folder)
+    if interrupted:
+        print(f"interrupted: {_counts(statuses)}, of {len(cells)} cells")
+        print(f"resume with: {order.command}", flush=True)
+        return INTERRUPTED
     if todo:
         _write_run(order, started, statuses)
     tables = write_tables(order.folder)
@@ -130,67 +145,41 @@ def write_figures(folder: Path, kinds: Iterable[str] = ()) -> list[Path]:
     return [p for kind in chosen for p in save(PLOTS[kind](frame), folder / "figures", kind)]
 
 
-def _compute(todo: Sequence[Cell], order: Order) -> None:
-    progress = Progress(len(todo), order.quiet)
-    for record in run_cells(todo, order.folder, order.jobs):
-        progress.add(record["result"])
-    progress.end()
-
-
-class Progress:
-    """Cells done and failed, and the time left: one live line on a terminal, else plain lines."""
-
-    def __init__(self, total: int, quiet: bool) -> None:
-        self.total, self.quiet, self.live = total, quiet, sys.stdout.isatty()
-        self.counts: Counter = Counter()
-        self.start = self.last = time.monotonic()
-
-    def add(self, result: dict) -> None:
-        """Counts one finished cell; a failure is named at once."""
-        self.counts[result["status"]] += 1
-        if result["status"] in FAILED and not self.quiet:
-            self._write(
-                f"{result['status']}: {result['method']} on {result['problem']}: "
-                f"{result['reason']}",
-                final=True,
-            )
-        now = time.monotonic()
-        if not self.quiet and (self.live or now - self.last > LINE_EVERY_S):
-            self.last = now
-            self._write(self._line(now))
-
-    def end(self) -> None:
-        """Ends the live line."""
-        if self.total and not self.quiet:
-            self._write(self._line(time.monotonic()), final=True)
-
-    def _line(self, now: float) -> str:
-        done = self.counts.total()
-        left = (now - self.start) / max(done, 1) * (self.total - done)
-        failed = sum(self.counts[s] for s in FAILED)
-        return (
-            f"{done}/{self.total} cells, {failed} failed, {now - self.start:.0f} s, "
-            f"about {left:.0f} s left"
+def _compute(todo: Sequence[Cell], order: Order, expectations: Expectations) -> bool:
+    """Computes cells; returns whether the run was stopped before all were done."""
+    log = order.folder / "logs" / f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
+    progress = Progress(todo, order.jobs, expectations, log, order.quiet)
+    with progress, Interrupts() as interrupts:
+        progress.note(order.command)
+        queue = longest_first(todo, expectations)
+        records = run_cells(
+            queue,
+            order.folder,
+            engine_of(order.backend, order.jobs, order.scheduler),
+            order.limits,
+            progress.started,
+            lambda: interrupts.asked,
         )
+        with suppress(KeyboardInterrupt), closing(records):
+            for cell, record in records:
+                progress.add(cell, record)
+    return interrupts.asked and progress.counts.total() < len(todo)
 
-    def _write(self, line: str, final: bool = False) -> None:
-        start, end = ("\r\x1b[2K", "\n" if final else "") if self.live else ("", "\n")
-        print(f"{start}{line}", end=end, flush=True)
 
-
-def _print_plan(cells: Sequence[Cell], todo: Sequence[Cell]) -> None:
-    waiting = Counter(cell.method for cell in todo)
+def _print_plan(
+    cells: Sequence[Cell], todo: Sequence[Cell], expectations: Expectations, jobs: int
+) -> None:
     for method, total in Counter(cell.method for cell in cells).items():
-        print(f"  {method}: {total - waiting[method]} done before, {waiting[method]} to run")
+        waiting = [cell for cell in todo if cell.method == method]
+        told = f", {_expected(waiting, expectations)}" if waiting else ""
+        print(f"  {method}: {total - len(waiting)} done before, {len(waiting)} to run{told}")
+    print(f"expected: {_expected(todo, expectations, jobs)} with {jobs} workers")
 
 
-def _require_writable(folder: Path) -> None:
-    try:
-        (folder / "records").mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder / "records"):
-            pass
-    except OSError as error:
-        raise ValueError(f"cannot write to {folder}: {error.strerror}") from error
+def _expected(cells: Sequence[Cell], expectations: Expectations, jobs: int = 1) -> str:
+    seconds, unknown = expectations.total(cells)
+    known = f"about {duration(seconds / jobs)}" if unknown < len(cells) else "time not known"
+    return f"{known} ({unknown} cells not known)" if 0 < unknown < len(cells) else known
 
 
 def _statuses(cells: Iterable[Cell], folder: Path) -> Counter:

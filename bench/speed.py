@@ -1,18 +1,34 @@
 """Timings of our own code, each beside a reference measured in the same run."""
 
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from bench.cell import Cell, run_cell
+from bench.engines import loky
 from bench.measure import Stopwatch, one_thread
+from bench.method import fit_per_node
 from bench.registry import load_method, load_suite
+from bench.runner import run_cells
 from bench.scm.families import GRAPH_KINDS, Family, draw_scms
 from bench.scm.model import SCM
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+    from bench.scm.table import AdditiveSCM
 
 ROWS = 400
 BATCH = {20: 200, 100: 50}
 SWEPT = {20: 8, 100: 1}
+ROUNDS, CELLS, LOOPS = 3, 12, 10_000_000
 
 
 def simulator() -> Iterable[str]:
@@ -34,6 +50,59 @@ def methods() -> Iterable[str]:
         seconds = _fit_seconds(name, problem)
         ratio = f"ratio to linear {seconds / reference:.0f}"
         yield f"fit {name} d=20, {ROWS} rows, 1 thread: {seconds:.3f} s; {ratio}"
+
+
+class Busy:
+    """A method that does nothing but keep one core busy, for the same time on every problem."""
+
+    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> "AdditiveSCM":
+        """The mean of each column, after a while."""
+        for _ in range(LOOPS):
+            pass
+        return fit_per_node(df, graph, lambda _, child: lambda x: np.full(len(x), child.mean()))
+
+
+def runner() -> Iterable[str]:
+    """A warm cell in its child beside one in this process, and two workers beside one.
+
+    Rounds alternate and the fastest counts, so that what else the machine does weighs less.
+    """
+    tasks = load_suite("lorch", "smoke", scms=2)
+    short = [Cell(task, "marginal") for task in tasks]
+    here, child = _fastest(_here, partial(_workers, 1), short)
+    yield (
+        f"runner, warm cell of marginal: {1000 * child / len(short):.0f} ms in a child, "
+        f"{1000 * here / len(short):.0f} ms in process; "
+        f"overhead {1000 * (child - here) / len(short):.0f} ms"
+    )
+    busy = [Cell(task, "bench.speed:Busy") for task in tasks[:CELLS]]
+    one, two = _fastest(partial(_workers, 1), partial(_workers, 2), busy)
+    yield (
+        f"runner, {CELLS} CPU-bound cells: {one:.2f} s with 1 worker, {two:.2f} s with 2; "
+        f"ratio {one / two:.2f}"
+    )
+
+
+def _fastest(first: Callable, second: Callable, cells: Sequence[Cell]) -> tuple[float, float]:
+    """Seconds of two ways to run cells, after an untimed round of each."""
+    times = [(first(cells), second(cells)) for _ in range(ROUNDS + 1)][1:]
+    return min(a for a, _ in times), min(b for _, b in times)
+
+
+def _here(cells: Sequence[Cell]) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        watch = Stopwatch()
+        for cell in cells:
+            run_cell(cell, Path(folder))
+        return watch.lap()
+
+
+def _workers(workers: int, cells: Sequence[Cell]) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        watch = Stopwatch()
+        for _ in run_cells(cells, Path(folder), partial(loky, workers=workers)):
+            pass
+        return watch.lap()
 
 
 def _fit_seconds(name: str, problem: "object") -> float:

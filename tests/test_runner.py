@@ -9,10 +9,10 @@ import time
 
 import pytest
 
+from bench.cell import Cell, run_cell
 from bench.cli import main
 from bench.records import COLUMNS, read_record, read_records
 from bench.registry import load_suite
-from bench.runner import Cell
 from bench.tables import paper_table, read_results
 
 GRID = [
@@ -158,7 +158,6 @@ def test_keys_change_with_what_matters_only():
 
 
 def test_a_problem_that_cannot_be_made_ends_in_errors(tmp_path):
-    from bench.runner import run_cell
     from bench.task import Task
 
     record = run_cell(Cell(Task("lorch", "LIN_IN"), "linear"), tmp_path)

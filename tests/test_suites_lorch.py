@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from bench.cell import Cell, run_cell
 from bench.metrics import METRICS
 from bench.registry import find_suite, load_suite
-from bench.runner import Cell, run_cell
 from bench.suites.lorch_graph import corrupt
 
 CELL = {"scenario": "LIN_IN", "graph_kind": "er", "scms": 1}

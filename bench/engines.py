@@ -8,11 +8,12 @@ import itertools
 import os
 import queue
 import signal
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed
@@ -77,7 +78,20 @@ def _owned(job: Job, owner: int) -> Answer:
     """In a loky worker: Ctrl-C is the owner's to handle, and the owner's death ends the work."""
     if os.getpid() != owner:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return isolated(replace(job, owner=owner))
+        _die_with(owner)
+    return isolated(job)
+
+
+@cache
+def _die_with(owner: int) -> None:
+    """Ends this worker soon after its owner is gone, also between cells; its child follows."""
+
+    def watch() -> None:
+        while os.getppid() == owner:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def dask(

@@ -47,7 +47,7 @@ class Job:
     Attributes:
         index: its number in the run. payload: the pickled cell. limits: see `Limits`.
         run: names the run, so that all of it can be stopped.
-        home: the folder from which `module:Class` is found. owner: process to live no longer than.
+        home: the folder from which `module:Class` is found.
     """
 
     index: int
@@ -55,7 +55,6 @@ class Job:
     limits: Limits = Limits()
     run: str = ""
     home: str = "."
-    owner: int | None = None
 
 
 @dataclass(frozen=True)
@@ -164,9 +163,6 @@ class Child:
 
     def _watch(self, job: Job, started: float) -> None:
         """Ends a job that is over its limits, whose child is dead, or whom nobody waits for."""
-        if job.owner not in (None, os.getpid(), os.getppid()):
-            self.end()
-            os._exit(1)
         if job.run in stopped_runs():
             self.end()
             raise Stopped

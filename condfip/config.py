@@ -40,13 +40,15 @@ class PriorConfig:
 
     Attributes:
         nodes, rows: a step draws one of each. rows counts the context.
-        queries: further rows that the decoder is scored on.
+        queries: further rows that the decoder is scored on. interventions: share of these that
+            are drawn under a do(); published: none.
         mechanisms: LIN, RFF. graph_kinds: of `bench.scm.graphs`. variant: lorch or causica.
     """
 
     nodes: tuple[int, ...] = (20,)
     rows: tuple[int, ...] = (400,)
     queries: int = 0
+    interventions: float = 0.0
     mechanisms: tuple[str, ...] = ("LIN", "RFF")
     graph_kinds: tuple[str, ...] = ("er", "sf_in", "sf_out")
     variant: str = "lorch"
@@ -146,7 +148,7 @@ SMALL = Config(
     encoder=_SMALL,
     decoder=replace(
         _SMALL,
-        prior=PriorConfig(nodes=(8, 14, 20), rows=(48, 80), queries=40),
+        prior=PriorConfig(nodes=(8, 14, 20), rows=(48, 80), queries=40, interventions=0.5),
         batch=16,
         chunk=8,
         rate=6e-3,

@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from bench.scm.families import Family, on_graphs
 from bench.scm.graphs import draw_graphs
+from condfip.ancestral import ancestral
 from condfip.config import PriorConfig
 
 
@@ -37,7 +38,7 @@ def draw_batch(config: PriorConfig, size: int, generator: Generator) -> Batch:
     parts = []
     for mechanism, count in zip(config.mechanisms, counts, strict=True):
         if count:
-            parts.append(_rows(config, mechanism, d, context + config.queries, count, generator))
+            parts.append(_rows(config, mechanism, (d, context), count, generator))
     rows, target, adjacency = (torch.cat(p) for p in zip(*parts, strict=True))
     mean = rows[:, :context].mean(1, keepdim=True)
     scale = rows[:, :context].std(1, keepdim=True)
@@ -45,15 +46,16 @@ def draw_batch(config: PriorConfig, size: int, generator: Generator) -> Batch:
 
 
 def _rows(
-    config: PriorConfig, mechanism: str, d: int, n: int, count: int, generator: Generator
+    config: PriorConfig, mechanism: str, sizes: tuple[int, int], count: int, generator: Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows, F of the rows [count, n, d], adjacency [count, d, d]."""
+    """Rows, F of the rows [count, n, d], adjacency [count, d, d]; sizes: d and context rows."""
+    d, context = sizes
     kinds = zip(config.graph_kinds, _counts(count, len(config.graph_kinds), generator), strict=True)
     graphs = torch.cat([draw_graphs(kind, k, d, generator) for kind, k in kinds if k])
     scm = on_graphs(Family(f"{mechanism}_IN", config.variant), graphs, generator)
-    noise = scm.noise_model.draw(n, generator)
-    rows = scm.generate(noise)
-    return rows, rows - noise, scm.adjacency
+    intervened = int(config.interventions * config.queries)
+    rows, f, _ = ancestral(scm, context, config.queries, intervened, generator)
+    return rows, f, scm.adjacency
 
 
 def _one(options: tuple[int, ...], generator: Generator) -> int:

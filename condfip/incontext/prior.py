@@ -12,8 +12,8 @@ import torch
 from torch import Generator, Tensor
 
 from bench.scm.families import GRAPH_KINDS, VARIANTS, Family, draw_scms
-from bench.scm.model import SCM
 from bench.scm.noise import NOISES, student_t
+from condfip.ancestral import ancestral
 from condfip.incontext.config import PriorConfig
 from condfip.incontext.noise import BROAD_NOISES
 
@@ -83,7 +83,8 @@ def benchmark(config: PriorConfig, batch: int, context: int, generator: Generato
     kind, d = _pick(GRAPH_KINDS["IN"], generator), _pick(config.nodes, generator)
     family = Family(scenario, variant, noise=noise)
     scm = draw_scms(family, kind, d, max(1, 2 * batch // d), generator).to(torch.float64)
-    rows, f, y = ancestral(scm, context, config.queries, generator)
+    queries = config.queries
+    rows, f, y = ancestral(scm, context, queries, queries // 2, generator)
     which, node = ((scm.adjacency.sum(1) > 0) & (scm.adjacency.sum(1) <= config.parents)).nonzero(
         as_tuple=True
     )
@@ -94,24 +95,6 @@ def benchmark(config: PriorConfig, batch: int, context: int, generator: Generato
     mask, place = mask[:, :most].bool(), place[:, None, :most].expand(-1, rows.shape[1], -1)
     x = rows[which].gather(2, place)
     return Tasks.of(x, f[which, :, node], y[which, :, node], mask, context)
-
-
-def ancestral(scm: SCM, context: int, queries: int, generator: Generator) -> tuple[Tensor, ...]:
-    """Rows, their F, and F plus noise, [B, N, D]; half the queries have a clamped node."""
-    u = scm.noise_model.draw(context + queries, generator)
-    rows = scm.generate(u)
-    half = queries // 2
-    b, d = rows.shape[0], rows.shape[2]
-    node = torch.randint(d, (b,), generator=generator)
-    do = torch.full((b, d), torch.nan, dtype=rows.dtype)
-    level = 0.1 + 0.8 * torch.rand(b, generator=generator, dtype=rows.dtype)
-    spots = (level * (context - 1)).long()
-    sorted_rows = rows[torch.arange(b), :context, node].sort(1).values
-    do[torch.arange(b), node] = sorted_rows[torch.arange(b), spots]
-    if half:
-        rows = torch.cat([rows[:, :-half], scm.generate(u[:, -half:], do)], 1)
-    f = scm.mechanisms(rows)
-    return rows, f, f + u
 
 
 def broad(config: PriorConfig, batch: int, context: int, generator: Generator) -> Tasks:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench import conformance, speed
-from bench.compare import compare_paper, like
+from bench.compare import compare_paper, compare_runs, like
 from bench.discovery import about
 from bench.metrics import METRICS
+from bench.nodes import node_table
 from bench.own import own_task, read_dataset, write_answers
 from bench.plots import PLOTS
 from bench.plugins import DISCOVERY, METHODS, SUITES, Unavailable, registered
@@ -37,7 +38,7 @@ from bench.run import (
     write_figures,
 )
 from bench.scaffold import new_method
-from bench.tables import MISSING, metrics_of, node_table, paper_table, read_results
+from bench.tables import MISSING, metrics_of, paper_table, read_results
 from bench.task import Dataset
 
 
@@ -83,9 +84,9 @@ def parser() -> Parser:
     table.add_argument("--out", type=Path, metavar="FILE")
     plot = _folder(add("plot", plot_command, "draw the figures of a run as PNG and PDF"))
     plot.add_argument("--kind", choices=PLOTS, action="append")
-    compare = add("compare", compare_command, "a run beside the published figures")
+    compare = add("compare", compare_command, "a run beside the published figures or another run")
     compare.add_argument("folder", type=Path)
-    compare.add_argument("other", choices=("paper",))
+    compare.add_argument("other", type=Path, help="paper, or the folder of a second run")
     compare.add_argument("--format", choices=FORMATS, default="md")
     checks = add("check", check, "try every law on one method")
     checks.add_argument("method", help="a registered name or module:Class")
@@ -316,8 +317,13 @@ def plot_command(options: argparse.Namespace) -> int:
 
 
 def compare_command(options: argparse.Namespace) -> int:
-    """Prints a run beside the published figures."""
-    print(render(compare_paper(read_results(options.folder)), options.format), end="")
+    """Prints a run beside the published figures or another run."""
+    frame = read_results(options.folder)
+    if str(options.other) == "paper":
+        table = compare_paper(frame)
+    else:
+        table = compare_runs(frame, read_results(options.other))
+    print(render(table, options.format), end="")
     return OK
 
 

@@ -51,8 +51,9 @@ def cells(table):
 def three_methods(n):
     rng = np.random.default_rng(0)
     best = rng.gamma(2, size=n)
-    even = 0.01 + 0.5 * (-1.0) ** np.arange(n)
-    return {"gp": best, "linear": best + 1, "mlp": best + even, "floor": best / 2}
+    steps = np.arange(n)
+    even = (0.5 + 0.01 * steps) * (-1.0) ** steps + 0.02
+    return {"gp": best, "linear": best + 1 + 0.01 * steps, "mlp": best + even, "floor": best / 2}
 
 
 def test_the_best_is_bold_and_what_is_not_worse_underlined():

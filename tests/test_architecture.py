@@ -40,7 +40,16 @@ MAY_IMPORT = {
     "bench.nodes": ["bench.tables"],
     "bench.render": ["bench.tables"],
     "bench.compare": ["bench.metrics", "bench.published", "bench.stats", "bench.tables"],
-    "bench.plots": ["bench.scm", "bench.registry", "bench.stats", "bench.tables"],
+    "bench.refit": ["bench.plugins", "bench.registry", "bench.scm", "bench.suite", "bench.task"],
+    "bench.plots": [
+        "bench.scm",
+        "bench.task",
+        "bench.registry",
+        "bench.refit",
+        "bench.rankings",
+        "bench.stats",
+        "bench.tables",
+    ],
     "bench.runner": [
         "bench.plugins",
         "bench.task",

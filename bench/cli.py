@@ -26,6 +26,7 @@ from bench.registry import (
     names,
 )
 from bench.render import FORMATS, render
+from bench.report import write_report
 from bench.run import (
     OK,
     SOME_FAILED,
@@ -84,6 +85,9 @@ def parser() -> Parser:
     table.add_argument("--out", type=Path, metavar="FILE")
     plot = _folder(add("plot", plot_command, "draw the figures of a run as PNG and PDF"))
     plot.add_argument("--kind", choices=PLOTS, action="append")
+    page = _folder(add("report", report_command, "write one HTML page of a run"))
+    page.add_argument("--beside", type=Path, metavar="DIR", help="a second run to compare with")
+    page.add_argument("--fast", action="store_true", help="no plots that fit methods again")
     compare = add("compare", compare_command, "a run beside the published figures or another run")
     compare.add_argument("folder", type=Path)
     compare.add_argument("other", type=Path, help="paper, or the folder of a second run")
@@ -313,6 +317,14 @@ def plot_command(options: argparse.Namespace) -> int:
     folder = options.folder or newest_run()
     for path in write_figures(folder, options.kind or ()):
         print(path)
+    return OK
+
+
+def report_command(options: argparse.Namespace) -> int:
+    """Writes the page into the run's folder."""
+    folder = options.folder or newest_run()
+    path = write_report(folder, options.beside, refits=not options.fast)
+    print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
     return OK
 
 

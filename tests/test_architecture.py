@@ -50,6 +50,20 @@ MAY_IMPORT = {
         "bench.stats",
         "bench.tables",
     ],
+    "bench.summary": [
+        "bench.metrics",
+        "bench.rankings",
+        "bench.registry",
+        "bench.stats",
+        "bench.tables",
+    ],
+    "bench.report": [
+        "bench.compare",
+        "bench.plots",
+        "bench.records",
+        "bench.summary",
+        "bench.tables",
+    ],
     "bench.runner": [
         "bench.plugins",
         "bench.task",

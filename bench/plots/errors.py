@@ -43,7 +43,7 @@ def _grouped_bars(axes: Axes, rows: pd.DataFrame) -> None:
     for k, method in enumerate(methods):
         cells = rows[rows["method"] == method].set_index("scenario").reindex(scenarios)
         x = np.arange(len(scenarios)) + (k - (len(methods) - 1) / 2) * width
-        edge = {"edgecolor": "black", "linewidth": 0.4, "error_kw": {"linewidth": 0.8}}
+        edge = {"edgecolor": "#222222", "linewidth": 0.4, "error_kw": {"linewidth": 0.8}}
         axes.bar(x, cells["mean"], width, yerr=cells["se"], label=method, **filling(method), **edge)
     turned = {"rotation": 15, "ha": "right"} if max(map(len, scenarios)) > 12 else {}
     axes.set_xticks(range(len(scenarios)), scenarios, **turned)

@@ -83,14 +83,17 @@ def _mechanism(axes: Axes, parts: dict[str, pd.DataFrame]) -> None:
 
 
 def _marginals(axes: Axes, parts: dict[str, pd.DataFrame]) -> None:
-    boxes = [
-        dict(zip(("whislo", "q1", "med", "q3", "whishi"), part["y"], strict=True))
-        for _, part in parts["quantile"].groupby("node")
-    ]
-    axes.bxp(boxes, showfliers=False, medianprops={"color": "#D55E00"})
+    table = parts["quantile"].pivot(index="node", columns="x", values="y")
+    low, first, middle, third, high = table.to_numpy().T
+    x = np.arange(1, len(table) + 1)
+    for bottom, top, width in ((low, high, 1), (first, third, 5)):
+        ends = np.column_stack([bottom, top, np.full(len(x), np.nan)]).ravel()
+        look = {"color": "#7FA8C9", "linewidth": width, "solid_capstyle": "butt"}
+        axes.plot(np.repeat(x, 3), ends, **look)
+    axes.plot(x, middle, "_", color="#D55E00", markersize=7)
     sd = [f"{s:.0f}" if s >= 10 else f"{s:.1f}" for s in parts["sd"]["y"]]
     ticks = [f"{j}\n{s}" for j, s in enumerate(sd)]
     size = 6 if len(ticks) <= 12 else 4.5
-    axes.set_xticks(range(1, len(ticks) + 1), ticks, fontsize=size)
+    axes.set_xticks(x, ticks, fontsize=size)
     axes.set_ylabel("standardised; sd below", fontsize=7)
     axes.tick_params(axis="y", labelsize=7)

@@ -40,7 +40,14 @@ MAY_IMPORT = {
     "bench.nodes": ["bench.tables"],
     "bench.render": ["bench.tables"],
     "bench.compare": ["bench.metrics", "bench.published", "bench.stats", "bench.tables"],
-    "bench.refit": ["bench.plugins", "bench.registry", "bench.scm", "bench.suite", "bench.task"],
+    "bench.refit": [
+        "bench.measure",
+        "bench.plugins",
+        "bench.registry",
+        "bench.scm",
+        "bench.suite",
+        "bench.task",
+    ],
     "bench.plots": [
         "bench.scm",
         "bench.task",

@@ -10,9 +10,9 @@ import pytest
 
 from bench.cli import main
 from bench.compare import compare_runs
-from bench.records import COLUMNS
 from bench.render import render
 from bench.tables import Entry, paper_table
+from tests.made_rows import rows
 
 RESULTS = Path(__file__).parents[1] / "results"
 DOCUMENT = r"""\documentclass{article}
@@ -21,27 +21,6 @@ DOCUMENT = r"""\documentclass{article}
 %s
 \end{document}
 """
-
-
-def rows(errors, scenario="LIN_IN", d=10, metric="noise"):
-    """Result rows of {method: errors}, one SCM an error."""
-    settings = {"suite": "lorch", "graph_kind": "er", "variant": "lorch", "n_context": 400}
-    shared = {**dict.fromkeys(COLUMNS, ""), **settings, "alpha": 1.0, "given_graph": "true"}
-    return [
-        {
-            **shared,
-            "problem": f"{scenario}-{d}-{i}",
-            "data_sha": f"{scenario}-{d}-{i}",
-            "scenario": scenario,
-            "d": d,
-            "method": method,
-            "metric": metric,
-            "value": value,
-            "status": "ok",
-        }
-        for method, values in errors.items()
-        for i, value in enumerate(values)
-    ]
 
 
 def cells(table):
@@ -77,7 +56,8 @@ def test_nothing_is_underlined_where_no_test_could_reject():
 
 
 def test_the_test_pools_all_d():
-    frame = pd.DataFrame(rows(three_methods(6)) + rows(three_methods(6), d=20))
+    larger = {method: 1.1 * errors for method, errors in three_methods(6).items()}
+    frame = pd.DataFrame(rows(three_methods(6)) + rows(larger, d=20))
     table = paper_table(frame, "noise")
     assert sum(row[-1].near for row in table.rows if isinstance(row[-1], Entry)) == 2
     assert "the SCMs of all d of a column, 12" in table.caption

@@ -79,14 +79,14 @@ PLOTS: dict[str, Kind] = {
         lambda frame: True,
     ),
     "ranks": Kind(
-        "Mean ranks over the SCMs that all methods have, 1 the best; bars join methods that "
+        "Mean ranks over the problems that all methods have, 1 the best; bars join methods that "
         "Nemenyi's test does not tell apart at 5 %.",
         comparisons.rank_numbers,
         comparisons.draw_ranks,
         comparisons.can_rank,
     ),
     "profile": Kind(
-        "Share of SCMs on which a method is within a factor of the best one there.",
+        "Share of problems on which a method is within a factor of the best one there.",
         comparisons.profile_numbers,
         comparisons.draw_profile,
         comparisons.can_profile,
@@ -100,7 +100,7 @@ PLOTS: dict[str, Kind] = {
     ),
     "nodes": Kind(
         "Error of F by number of parents, of methods fitted again to one SCM a kind at the "
-        "largest d: median over nodes, whiskers from quarter to three quarters, in standard "
+        "smallest d: median over nodes, whiskers from quarter to three quarters, in standard "
         "deviations of the node.",
         fits.node_numbers,
         fits.draw_nodes,

@@ -75,7 +75,7 @@ def _diagram(axes: Axes, metric: str, test: Friedman) -> None:
         axes.plot((ends.min() - 0.05, ends.max() + 0.05), (y, y), color="#555555", linewidth=3)
     _labels(axes, test.mean_ranks, below)
     axes.set_title(
-        f"{metric}: mean rank over {test.n} SCMs, Friedman p = {test.p:.2g}, "
+        f"{metric}: mean rank over {test.n} problems, Friedman p = {test.p:.2g}, "
         f"critical difference {test.cd:.2f} at 5 %",
         fontsize=9,
     )
@@ -122,8 +122,8 @@ def draw_profile(numbers: pd.DataFrame) -> Figure:
             curve = rows[rows["method"] == method]
             marks = {"markevery": (4 * k % 20, 20)}
             part.plot(curve["factor"], curve["share"], label=method, **line(method), **marks)
-        part.set(xscale="log", ylim=(-0.03, 1.03), title=f"{metric}, {rows['n'].iloc[0]} SCMs")
+        part.set(xscale="log", ylim=(-0.03, 1.03), title=f"{metric}, {rows['n'].iloc[0]} problems")
         part.set_xticks((1, 2, 4, 8, 16), ("1", "2", "4", "8", "16"))
         part.set_xticks([], minor=True)
-        part.set(xlabel="within this factor of the best", ylabel="share of SCMs")
+        part.set(xlabel="within this factor of the best", ylabel="share of problems")
     return with_legend(figure, *axes)

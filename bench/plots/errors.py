@@ -45,7 +45,8 @@ def _grouped_bars(axes: Axes, rows: pd.DataFrame) -> None:
         x = np.arange(len(scenarios)) + (k - (len(methods) - 1) / 2) * width
         edge = {"edgecolor": "#222222", "linewidth": 0.4, "error_kw": {"linewidth": 0.8}}
         axes.bar(x, cells["mean"], width, yerr=cells["se"], label=method, **filling(method), **edge)
-    turned = {"rotation": 15, "ha": "right"} if max(map(len, scenarios)) > 12 else {}
+    crowded = len(scenarios) * max(map(len, scenarios)) > 60
+    turned = {"rotation": 20, "ha": "right"} if crowded else {}
     axes.set_xticks(range(len(scenarios)), scenarios, **turned)
 
 

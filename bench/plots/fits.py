@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.plots.style import line, new_figure, panels, style, with_legend
+from bench.plots.style import line, new_figure, panels, plain_log, style, with_legend
 from bench.refit import fast_methods, fits, tasks_of
 from bench.registry import CONTROLS
 from bench.tables import in_order, metrics_of, scenarios_of
@@ -17,8 +17,8 @@ PAIRED = 5
 
 
 def one_a_kind(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the first SCM of each scenario and graph kind, at the largest d."""
-    rows = frame[(frame["d"] == frame["d"].max()) & (frame["index"] == 0)]
+    """The rows of the first SCM of each scenario and graph kind, at the smallest d."""
+    rows = frame[(frame["d"] == frame["d"].min()) & (frame["index"] == 0)]
     kept = rows.drop_duplicates(["scenario", "graph_kind"])["problem"]
     return rows[rows["problem"].isin(kept)]
 
@@ -52,14 +52,17 @@ def draw_nodes(numbers: pd.DataFrame) -> Figure:
     figure, axes = panels(len(scenarios), width=5, height=3.2)
     for part, scenario in zip(axes, scenarios, strict=True):
         rows = numbers[numbers["scenario"] == scenario]
-        groups = [rows[rows["parents"].between(low, high)] for low, high, _ in PARENTS]
+        counted = [(label, rows[rows["parents"].between(*ends)]) for *ends, label in PARENTS]
+        counted = [(label, group) for label, group in counted if len(group)]
         for k, method in enumerate(methods):
-            _medians(part, [g[g["method"] == method]["error"] for g in groups], method, k)
-        counts = [g.drop_duplicates(["problem", "node"]).shape[0] for g in groups]
-        labels = [f"{label}\n({n})" for (*_, label), n in zip(PARENTS, counts, strict=True)]
-        part.set_xticks(range(len(PARENTS)), labels, fontsize=8)
+            errors = [g[g["method"] == method]["error"] for _, g in counted]
+            _medians(part, errors, method, k)
+        nodes = [len(g.drop_duplicates(["problem", "node"])) for _, g in counted]
+        ticks = [f"{label}\n({n})" for (label, _), n in zip(counted, nodes, strict=True)]
+        part.set_xticks(range(len(ticks)), ticks, fontsize=8)
         part.set(yscale="log", title=scenario, ylabel="error of F, median over nodes")
         part.set_xlabel("parents (nodes)")
+        plain_log(part, "y")
     return with_legend(figure, *axes)
 
 
@@ -76,7 +79,7 @@ def mechanism_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     small = frame[(frame["d"] == frame["d"].min()) & (frame["index"] == 0)]
     for scenario in scenarios_of(small):
         rows = small[small["scenario"] == scenario]
-        rows = rows[rows["problem"] == rows["problem"].iloc[-1]]
+        rows = rows[rows["problem"] == rows["problem"].iloc[0]]
         (task,) = tasks_of(rows)
         problem = task.problem()
         found += _curves(problem, scenario, {"truth": problem.truth})

@@ -67,7 +67,9 @@ def _graph(axes: Axes, parts: dict[str, pd.DataFrame]) -> None:
             graph.nodes[node]["level"] = level
     place = nx.multipartite_layout(graph, subset_key="level")
     looks = {"node_color": "#D6E6F2", "edgecolors": "black", "linewidths": 0.4, "node_size": 110}
-    nx.draw_networkx(graph, place, ax=axes, font_size=6, width=0.6, arrowsize=6, **looks)
+    nx.draw_networkx(
+        graph, place, ax=axes, font_size=6, font_color="#222222", width=0.6, arrowsize=6, **looks
+    )
     axes.set_axis_off()
 
 

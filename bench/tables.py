@@ -262,7 +262,10 @@ def _test_note(frame: pd.DataFrame, metric: str) -> str:
         return ""
     told = counts[[smallest_p(n, methods - 1) <= ALPHA for n in counts]]
     if told.empty:
-        return f"No test of {methods} methods can reject at 5 % over {_range(counts)} SCMs. "
+        return (
+            f"No test of {methods} methods can reject at 5 % over {_range(counts)} "
+            f"SCM{'' if counts.max() == 1 else 's'}. "
+        )
     pool = "the SCMs of all d" if frame["d"].nunique() > 1 else "the SCMs"
     short = "" if len(told) == len(counts) else "; columns with fewer are not tested"
     return (

@@ -77,7 +77,7 @@ def test_methods_differ_in_colour_and_in_grey():
 
 def test_a_method_has_the_same_colour_in_every_plot():
     frame = made_run(("truth", "floor", "linear", "gp", "mlp"))
-    for kind in ("d", "profile"):
+    for kind in ("profile",):
         axes = PLOTS[kind](frame).figure.axes[0]
         handles, names = axes.get_legend_handles_labels()
         drawn = dict(zip(names, handles, strict=True))["gp"]

@@ -77,19 +77,20 @@ def mechanism_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """F of one node over one parent in each scenario, true and as the best methods predict it."""
     found = []
     small = frame[(frame["d"] == frame["d"].min()) & (frame["index"] == 0)]
+    methods = _best_methods(small)
     for scenario in scenarios_of(small):
         rows = small[small["scenario"] == scenario]
         rows = rows[rows["problem"] == rows["problem"].iloc[0]]
         (task,) = tasks_of(rows)
         problem = task.problem()
         found += _curves(problem, scenario, {"truth": problem.truth})
-        found += _curves(problem, scenario, dict(fits(problem, task, _best_methods(rows))))
+        found += _curves(problem, scenario, dict(fits(problem, task, methods)))
     return pd.DataFrame(found, columns=["scenario", "what", "parent", "node", "x", "y"])
 
 
 def _best_methods(rows: pd.DataFrame) -> list[str]:
     fast = [m for m in fast_methods(rows) if m not in CONTROLS]
-    errors = rows[rows["metric"] == metrics_of(rows)[0]].set_index("method")["value"]
+    errors = rows[rows["metric"] == metrics_of(rows)[0]].groupby("method")["value"].mean()
     return sorted((m for m in fast if m in errors), key=errors.get)[:CURVES]
 
 

@@ -15,17 +15,17 @@ from bench.tables import metrics_of, read_results
 from tests.test_cli import fails_with
 
 COMMITTED = sorted((Path(__file__).parents[1] / "results").glob("*/report.html"))
-BROWSER = [
+BROWSER = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
-    "--no-first-run",
     "--disable-sync",
     "--disable-background-networking",
     "--disable-component-update",
+    "--no-first-run",
     "--window-size=1300,900",
-]
+)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ PAGES = sorted((ROOT / "bench" / "docs").glob("*.md"))
 LINK = re.compile(r"\]\(([^)#]+)\)")
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
 COMMAND = "python -m bench "
-SLOW = ("zero-shot", "add-a-baseline")
+SLOW = ("zero-shot", "add-a-baseline", "reading-a-report")
 
 
 def run(file, language, code, shared):
@@ -39,7 +39,7 @@ def pages():
         yield pytest.param(page, id=page.stem, marks=marks)
 
 
-@pytest.mark.parametrize("page", pages())
+@pytest.mark.parametrize("page", list(pages()))
 def test_a_page_runs_as_printed(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

@@ -315,6 +315,10 @@ def table_command(options: argparse.Namespace) -> int:
 def plot_command(options: argparse.Namespace) -> int:
     """Draws figures into the run's folder."""
     folder = options.folder or newest_run()
+    frame = read_results(folder)
+    for kind in options.kind or ():
+        if not PLOTS[kind].fits(frame):
+            raise ValueError(f"the run in {folder} has not what the plot {kind} needs")
     for path in write_figures(folder, options.kind or ()):
         print(path)
     return OK

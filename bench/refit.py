@@ -5,11 +5,12 @@ same problems and the same seeds.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import pandas as pd
 
 from bench.measure import one_thread
-from bench.plugins import METHODS, SUITES
+from bench.plugins import METHODS, SUITES, Unavailable
 from bench.registry import find_suite, load_method, names
 from bench.scm.table import TableSCM
 from bench.suite import Suite
@@ -56,9 +57,8 @@ def fast_methods(rows: pd.DataFrame) -> list[str]:
 
 
 def fits(problem: Problem, task: Task, methods: Sequence[str]) -> Iterable[tuple[str, TableSCM]]:
-    """(method, estimate) as the run made them."""
+    """(method, estimate) as the run made them, where a method is installed here too."""
     for name in methods:
         seed = seed_of(task.problem_name, name, task.seed)
-        with one_thread():
-            estimate = load_method(name).fit_problem(problem, seed)
-        yield name, estimate
+        with one_thread(), suppress(Unavailable):
+            yield name, load_method(name).fit_problem(problem, seed)

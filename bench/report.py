@@ -48,7 +48,7 @@ def write_report(folder: Path, beside: Path | None = None, refits: bool = True) 
 def page(folder: Path, beside: Path | None = None, refits: bool = True) -> str:
     """The page as text; see `write_report`."""
     frame = read_results(folder)
-    metrics = [metric for metric in metrics_of(frame)]
+    metrics = metrics_of(frame)
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True

@@ -14,7 +14,7 @@ PAGES = sorted((ROOT / "bench" / "docs").glob("*.md"))
 LINK = re.compile(r"\]\(([^)#]+)\)")
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
 COMMAND = "python -m bench "
-SLOW = ("zero-shot", "add-a-baseline", "reading-a-report")
+SLOW = ("first-run", "add-a-baseline", "zero-shot", "reading-a-report")
 
 
 def run(file, language, code, shared):

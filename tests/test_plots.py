@@ -14,6 +14,7 @@ from bench.plots.style import CONTROL_LOOKS, LOOKS, style
 from bench.rankings import friedman
 from bench.tables import read_results
 from tests.made_rows import FOURTEEN, made_run, rows
+from tests.test_cli import fails_with
 
 MADE = made_run()
 DRAWN = ("bars", "d", "heatmap", "floor", "runtime", "ranks", "profile")
@@ -153,3 +154,15 @@ def test_the_command_draws_what_fits_or_what_is_asked(smoke, capsys):
         f"{kind}.{form}" for kind in ("draws", "nodes") for form in ("png", "pdf", "csv")
     ]
     assert set(kinds_for(read_results(smoke))) == {"bars", "floor", "runtime", "draws"}
+
+
+def test_a_plot_that_the_run_cannot_fill_is_one_line(smoke, capsys):
+    for kind in ("pairs", "alpha"):
+        fails_with(capsys, ["plot", str(smoke), "--kind", kind], f"not what the plot {kind} needs")
+
+
+def test_methods_without_a_problem_in_common_are_not_compared():
+    frame = made_run(("floor", "linear", "gp", "mlp"), ds=(10,))
+    frame = frame[(frame["method"] != "gp") | (frame["problem"].str.endswith("-0"))]
+    frame = frame[(frame["method"] != "mlp") | (frame["problem"].str.endswith("-1"))]
+    assert not {"floor", "ranks", "profile"} & set(kinds_for(frame))

@@ -21,7 +21,7 @@ def _synthetic(frame: pd.DataFrame) -> bool:
 
 
 def _floored(frame: pd.DataFrame) -> bool:
-    return len(errors.floor_ratios(frame)) > 0
+    return any(True for _ in errors.floor_pools(frame))
 
 
 def _swept(frame: pd.DataFrame, axis: str) -> bool:
@@ -104,7 +104,7 @@ PLOTS: dict[str, Kind] = {
         "deviations of the node.",
         fits.node_numbers,
         fits.draw_nodes,
-        _synthetic,
+        lambda frame: _synthetic(frame) and bool(fits.node_methods(fits.one_a_kind(frame))),
         refits=True,
     ),
     "mechanism": Kind(
@@ -118,7 +118,7 @@ PLOTS: dict[str, Kind] = {
         "Query rows and as many draws of the best method that fits fast, nodes with most edges.",
         fits.pair_numbers,
         fits.draw_pairs,
-        lambda frame: can_remake(frame) and not _lorch(frame),
+        lambda frame: can_remake(frame) and not _lorch(frame) and fits.can_pair(frame),
         refits=True,
     ),
 }

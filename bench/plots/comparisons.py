@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from bench.plots.style import line, new_figure, panels, style, with_legend
 from bench.rankings import Friedman, friedman, performance_profile
 from bench.registry import CONTROLS
-from bench.stats import blocks_by_methods
 from bench.tables import in_order, metrics_of
 
 FACTORS = np.geomspace(1, 16, 61)
@@ -24,7 +23,7 @@ def rivals(frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
         if errors["method"].nunique() > 2 and metric not in ("graph_distance", "mmd_context"):
             common = errors.pivot(index="problem", columns="method", values="value").dropna()
             if len(common) > 1:
-                yield metric, blocks_by_methods(errors, "common")
+                yield metric, common
 
 
 def can_rank(frame: pd.DataFrame) -> bool:

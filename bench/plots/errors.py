@@ -1,5 +1,7 @@
 """Errors by scenario: grouped bars, a heat map, the ratio to the floor, and against run time."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bench.plots.style import filling, new_figure, panels, plain_log, style, with_legend
 from bench.registry import CONTROLS
-from bench.stats import blocks_by_methods, bootstrap_interval, log_ratio_to_floor, mean_se
+from bench.stats import bootstrap_interval, log_ratio_to_floor, mean_se
 from bench.tables import in_order, metrics_of, scenarios_of
 
 
@@ -80,21 +82,24 @@ def _heat(axes: Axes, table: pd.DataFrame) -> None:
             axes.text(j, i, f"{value:.2g}", color=colour, **text)
 
 
+def floor_pools(frame: pd.DataFrame) -> Iterable[tuple[str, str, pd.DataFrame, pd.Series]]:
+    """(metric, scenario, errors of SCMs that all methods have, their d), all errors positive."""
+    rows = variants_apart(frame)
+    rows = rows[(rows["metric"] != "") & (rows["method"] != "truth")]
+    for (metric, scenario), part in rows.groupby(["metric", "scenario"], sort=False):
+        errors = part.pivot(index="problem", columns="method", values="value").dropna()
+        if "floor" in errors and len(errors) and (errors > 0).all(axis=None):
+            d = part.drop_duplicates("problem").set_index("problem")["d"]
+            yield metric, scenario, errors, d.loc[errors.index]
+
+
 def floor_ratios(frame: pd.DataFrame) -> pd.DataFrame:
     """Geometric mean of error / floor over SCMs, by metric, scenario and method, with intervals.
 
     SCMs that some method lacks are left out. The interval is empty where a stratum has one SCM.
     """
     found = []
-    rows = variants_apart(frame)
-    rows = rows[(rows["metric"] != "") & (rows["method"] != "truth")]
-    for (metric, scenario), part in rows.groupby(["metric", "scenario"], sort=False):
-        if "floor" not in set(part["method"]):
-            continue
-        errors = blocks_by_methods(part, "common")
-        strata = part.drop_duplicates("problem").set_index("problem")["d"].loc[errors.index]
-        if (errors <= 0).any(axis=None):
-            continue
+    for metric, scenario, errors, strata in floor_pools(frame):
         for method in errors.columns.drop("floor"):
             logs = log_ratio_to_floor(errors[method], errors["floor"])
             ends = np.exp(_interval(logs, strata))

@@ -23,10 +23,15 @@ def one_a_kind(frame: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["problem"].isin(kept)]
 
 
+def node_methods(rows: pd.DataFrame) -> list[str]:
+    """The methods to fit again."""
+    return [m for m in fast_methods(rows) if m not in ("truth", "marginal")]
+
+
 def node_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """Error of F at query rows, node by node, of methods fitted again to one SCM a kind."""
     rows = one_a_kind(frame)
-    methods = [m for m in fast_methods(rows) if m not in ("truth", "marginal")]
+    methods = node_methods(rows)
     found = []
     for task in tasks_of(rows):
         problem = task.problem()
@@ -90,7 +95,8 @@ def mechanism_numbers(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _best_methods(rows: pd.DataFrame) -> list[str]:
     fast = [m for m in fast_methods(rows) if m not in CONTROLS]
-    errors = rows[rows["metric"] == metrics_of(rows)[0]].groupby("method")["value"].mean()
+    metric = next(iter(metrics_of(rows)), "")
+    errors = rows[rows["metric"] == metric].groupby("method")["value"].mean()
     return sorted((m for m in fast if m in errors), key=errors.get)[:CURVES]
 
 
@@ -145,6 +151,11 @@ def draw_mechanism(numbers: pd.DataFrame) -> Figure:
         part.set_title(scenario)
         part.set(xlabel=rows["parent"].iloc[0], ylabel=rows["node"].iloc[0])
     return with_legend(figure, *axes)
+
+
+def can_pair(frame: pd.DataFrame) -> bool:
+    """Whether a fast method solved the first problem."""
+    return bool(_best_methods(frame[frame["problem"] == frame["problem"].iloc[0]]))
 
 
 def pair_numbers(frame: pd.DataFrame) -> pd.DataFrame:

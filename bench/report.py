@@ -22,7 +22,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 TIMES = ("fit_s", "query_s", "peak_rss_mb")
 SMALLER = (
     (r' id="[A-Za-z0-9.]+_\d+"', ""),  # matplotlib's own numbering, which figures would share
-    (r"(\d\.\d\d)\d+", r"\1"),
     (r"\n\s*", "\n"),
     (r"<g>\n<g>\n(<use [^>]*/>\n)</g>\n</g>\n", r"\1"),
     ("'DejaVu Sans'[^;]*sans-serif", "sans-serif"),
@@ -134,10 +133,15 @@ def svg(figure: Figure) -> str:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bench"}):
         figure.savefig(text, format="svg", transparent=True, dpi=110, metadata={"Date": None})
     drawn = text.getvalue()
-    drawn = drawn[drawn.index("<svg") :]
+    drawn = re.sub(r"<[^>]*>", _coarser, drawn[drawn.index("<svg") :])
     for pattern, replacement in SMALLER:
         drawn = re.sub(pattern, replacement, drawn)
     return drawn
+
+
+def _coarser(tag: re.Match) -> str:
+    """Two decimals of a point for what is drawn; the text between tags stays as it is."""
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0])
 
 
 def _failures(folder: Path, frame: pd.DataFrame) -> list[dict[str, str]]:

@@ -9,8 +9,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from matplotlib.figure import Figure
 
 from bench.cli import main
+from bench.report import svg
 from bench.tables import metrics_of, read_results
 from tests.test_cli import fails_with
 
@@ -96,6 +98,17 @@ def test_the_page_needs_nothing_else(folder):
     fetched = re.findall(r'(?:src|href|url)\s*[=(]\s*"?(https?:[^" )]*)', text)
     assert fetched == [] and "@import" not in text
     assert text.count("<svg") == text.count("</svg>") == len(re.findall("<figure", text)) > 2
+
+
+def test_a_figure_keeps_its_labels_as_svg():
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot((1.23456, 2), (0.00051234, 1), label="a 0.00052 line")
+    axes.set_yticks((0.0005, 0.0675), ("0.0005", "0.0675"))
+    figure.legend()
+    drawn = svg(figure)
+    assert all(f">{text}</text>" in drawn for text in ("0.0005", "0.0675", "a 0.00052 line"))
+    assert "#000000" not in drawn and "currentColor" in drawn
 
 
 def test_the_page_says_what_was_run_and_what_failed(folder):

@@ -91,7 +91,8 @@ def _labels(axes: Axes, ranks: pd.Series, below: float) -> None:
         axes.plot((rank, rank, x), (0, y, y), color=colour, linewidth=0.9)
         axes.plot(rank, 0, markersize=5, linestyle="", **style(method))
         label = f"{method} {rank:.2f}" if left else f"{rank:.2f} {method}"
-        axes.text(x, y, f" {label} ", ha="right" if left else "left", va="center", fontsize=8.5)
+        beside = x - 0.08 if left else x + 0.08
+        axes.text(beside, y, label, ha="right" if left else "left", va="center", fontsize=8.5)
 
 
 def profile_numbers(frame: pd.DataFrame) -> pd.DataFrame:

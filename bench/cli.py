@@ -12,11 +12,12 @@ from typing import NoReturn
 import psutil
 
 from bench import conformance, speed
-from bench.compare import compare_paper, like
+from bench.compare import compare_paper, compare_runs, like
 from bench.discovery import about
 from bench.engines import BACKENDS
 from bench.isolation import Limits
 from bench.metrics import METRICS
+from bench.nodes import node_table
 from bench.own import own_task, read_dataset, write_answers
 from bench.plots import PLOTS
 from bench.plugins import DISCOVERY, METHODS, SUITES, Unavailable, registered
@@ -30,6 +31,7 @@ from bench.registry import (
     names,
 )
 from bench.render import FORMATS, render
+from bench.report import write_report
 from bench.run import (
     INTERRUPTED,
     OK,
@@ -43,7 +45,7 @@ from bench.run import (
     write_figures,
 )
 from bench.scaffold import new_method
-from bench.tables import MISSING, metrics_of, node_table, paper_table, read_results
+from bench.tables import MISSING, metrics_of, paper_table, read_results
 from bench.task import Dataset
 from bench.units import seconds, size
 
@@ -95,9 +97,12 @@ def parser() -> Parser:
     table.add_argument("--out", type=Path, metavar="FILE")
     plot = _folder(add("plot", plot_command, "draw the figures of a run as PNG and PDF"))
     plot.add_argument("--kind", choices=PLOTS, action="append")
-    compare = add("compare", compare_command, "a run beside the published figures")
+    page = _folder(add("report", report_command, "write one HTML page of a run"))
+    page.add_argument("--beside", type=Path, metavar="DIR", help="a second run to compare with")
+    page.add_argument("--fast", action="store_true", help="no plots that fit methods again")
+    compare = add("compare", compare_command, "a run beside the published figures or another run")
     compare.add_argument("folder", type=Path)
-    compare.add_argument("other", choices=("paper",))
+    compare.add_argument("other", type=Path, help="paper, or the folder of a second run")
     compare.add_argument("--format", choices=FORMATS, default="md")
     checks = add("check", check, "try every law on one method")
     checks.add_argument("method", help="a registered name or module:Class")
@@ -340,14 +345,31 @@ def table_command(options: argparse.Namespace) -> int:
 def plot_command(options: argparse.Namespace) -> int:
     """Draws figures into the run's folder."""
     folder = options.folder or newest_run()
+    frame = read_results(folder)
+    for kind in options.kind or ():
+        if not PLOTS[kind].fits(frame):
+            raise ValueError(f"the run in {folder} has not what the plot {kind} needs")
     for path in write_figures(folder, options.kind or ()):
         print(path)
     return OK
 
 
+def report_command(options: argparse.Namespace) -> int:
+    """Writes the page into the run's folder."""
+    folder = options.folder or newest_run()
+    path = write_report(folder, options.beside, refits=not options.fast)
+    print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    return OK
+
+
 def compare_command(options: argparse.Namespace) -> int:
-    """Prints a run beside the published figures."""
-    print(render(compare_paper(read_results(options.folder)), options.format), end="")
+    """Prints a run beside the published figures or another run."""
+    frame = read_results(options.folder)
+    if str(options.other) == "paper":
+        table = compare_paper(frame)
+    else:
+        table = compare_runs(frame, read_results(options.other))
+    print(render(table, options.format), end="")
     return OK
 
 

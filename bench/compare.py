@@ -1,20 +1,23 @@
-"""A run beside the published figures."""
+"""A run beside the published figures, or beside a second run."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 
 import pandas as pd
 
+from bench.metrics import METRICS
 from bench.published import NAMES, SHIFTED, SOURCE, Figure, figures
-from bench.stats import combined_se
+from bench.stats import combined_se, mean_se, paired_difference
 from bench.tables import (
     Entry,
     Table,
     blocks,
     entries,
+    in_order,
     metrics_of,
     published_figures,
     scenarios_of,
+    short,
 )
 
 CAPTION = (
@@ -159,3 +162,40 @@ def _gap(entry: Entry, figure: Figure) -> str:
 def _described(printed: list[Figure]) -> str:
     sizes = ", ".join(str(d) for d in sorted({f.d for f in printed}))
     return f"{printed[0].experiment}, d = {sizes}, {printed[0].n_context} context rows"
+
+
+RUNS_CAPTION = (
+    "Means (standard errors) of two runs over the problems whose data both have, and "
+    "the mean paired difference, second less first, also in its own standard errors."
+)
+
+
+def compare_runs(first: pd.DataFrame, second: pd.DataFrame) -> Table:
+    """Two runs beside each other, method by method, over the problems they share.
+
+    Raises:
+        ValueError: no method has a value on the same data in both.
+    """
+    cell = ["data_sha", "method", "metric"]
+    both = first.merge(second[[*cell, "value"]], on=cell, suffixes=("", "_second"))
+    both = both.dropna(subset=["value", "value_second"])
+    if both.empty:
+        raise ValueError("the runs share no method on the same data")
+    axes = [*blocks(both), "scenario"]
+    header = ["metric", *axes, "method", "first", "second", "difference", "difference / SE"]
+    table = Table("compare-runs", RUNS_CAPTION, header)
+    for metric in metrics_of(both):
+        for values, block in both[both["metric"] == metric].groupby(axes):
+            for method in in_order(block["method"]):
+                pair = block[block["method"] == method]
+                cells = _pair(pair["value"], pair["value_second"], METRICS[metric].digits)
+                table.rows.append([metric, *map(short, values), method, *cells])
+    return table
+
+
+def _pair(first: pd.Series, second: pd.Series, digits: int) -> list[str | Entry]:
+    mean, error = paired_difference(second, first)
+    n = len(first)
+    entries = [Entry(*mean_se(v), n, n, digits=digits) for v in (first, second)]
+    steps = f"{mean / error:+.1f}" if error > 0 else "-"
+    return [*entries, f"{mean:+.{digits}f}", steps]

@@ -183,6 +183,7 @@ class Metric:
         value: (problem, estimate) -> number, lower is better.
         about: for captions. applies: (problem, estimate) -> whether like meets like.
         version: changes whenever the value may. digits: that a table prints.
+        unit: for captions, "" for numbers without one.
     """
 
     value: Callable[[Problem, TableSCM], float]
@@ -190,6 +191,7 @@ class Metric:
     applies: Callable[[Problem, TableSCM], bool]
     version: int = 1
     digits: int = 3
+    unit: str = "standard deviations of the node"
 
 
 def _known(problem: Problem, estimate: TableSCM) -> bool:
@@ -228,25 +230,33 @@ METRICS = {
     "counterfactual": Metric(counterfactual, "RMSE of counterfactual query rows", _same_rows),
     "noise_smoothed": Metric(noise_smoothed, "RMSE of the noise's posterior mean", _smooths),
     "graph_distance": Metric(
-        graph_distance, "Structural Hamming distance of the given graph", _misgiven, digits=1
+        graph_distance,
+        "Structural Hamming distance of the given graph",
+        _misgiven,
+        digits=1,
+        unit="pairs of nodes",
     ),
     "residual": Metric(
         residual, "RMS distance of query rows from F, not 0 for the truth", _unknown
     ),
     "mmd_query": Metric(
-        mmd_query, "MMD^2 of generated rows, Gaussian noise", _compares_rows, digits=4
+        mmd_query, "MMD^2 of generated rows, Gaussian noise", _compares_rows, digits=4, unit=""
     ),
     "mmd_reconstruction": Metric(
-        mmd_reconstruction, "MMD^2 of reconstructed context", _compares_rows, digits=4
+        mmd_reconstruction, "MMD^2 of reconstructed context", _compares_rows, digits=4, unit=""
     ),
     "mmd_context": Metric(
-        mmd_context, "MMD^2 of the context, for reference", _compares_rows, digits=4
+        mmd_context, "MMD^2 of the context, for reference", _compares_rows, digits=4, unit=""
     ),
     "mmd_query_unbiased": Metric(
-        mmd_query_unbiased, "MMD^2 of generated rows, unbiased estimator", _compares_rows, digits=4
+        mmd_query_unbiased,
+        "MMD^2 of generated rows, unbiased estimator",
+        _compares_rows,
+        digits=4,
+        unit="",
     ),
     "energy_query": Metric(
-        energy_query, "Energy distance of generated rows", _compares_rows, digits=4
+        energy_query, "Energy distance of generated rows", _compares_rows, digits=4, unit=""
     ),
     "wasserstein_query": Metric(
         wasserstein_query,

@@ -15,7 +15,7 @@ def render(table: Table, form: str = "md") -> str:
 
 
 def _markdown(table: Table) -> str:
-    rows = [[_bold(cell, "**{}**") for cell in row] for row in table.rows]
+    rows = [[_marked(cell, "**{}**", "<u>{}</u>") for cell in row] for row in table.rows]
     widths = [max(map(len, column)) for column in zip(table.header, *rows, strict=True)]
     lines = [table.header, ["-" * w for w in widths], *rows]
     body = [
@@ -32,7 +32,10 @@ def _latex(table: Table) -> str:
         if last is not None and row[0] != last:
             body.append(r"\midrule")
         last = row[0]
-        cells = [_bold(c, r"\textbf{{{}}}") if isinstance(c, Entry) else _escape(c) for c in row]
+        marked = (_marked(cell, r"\textbf{{{}}}", r"\underline{{{}}}") for cell in row)
+        cells = [
+            m if isinstance(c, Entry) else _escape(c) for m, c in zip(marked, row, strict=True)
+        ]
         body.append(" & ".join(cells) + r" \\")
     columns = "l" * len(table.header)
     return "\n".join(
@@ -60,13 +63,19 @@ def _csv(table: Table) -> str:
     return text.getvalue()
 
 
-def _bold(cell: str | Entry, pattern: str) -> str:
+def _marked(cell: str | Entry, best: str, near: str) -> str:
     if not isinstance(cell, Entry):
         return cell
-    return pattern.format(cell.text()) if cell.best else cell.text()
+    pattern = best if cell.best else near if cell.near else "{}"
+    return pattern.format(cell.text())
+
+
+LATEX = str.maketrans(
+    {special: "\\" + special for special in "&%_#${}"}
+    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}"}
+)
 
 
 def _escape(text: str) -> str:
-    for special in ("&", "%", "_", "#", "$"):
-        text = text.replace(special, "\\" + special)
-    return text.replace("^", r"\textasciicircum{}").replace("<", r"\textless{}")
+    return text.translate(LATEX)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.metrics import METRICS
 from bench.published import SOURCE, Figure, matching
+from bench.rankings import ALPHA, not_worse, smallest_p
 from bench.registry import CONTROLS, DEFAULT_METHODS
 from bench.scm.families import SCENARIOS
 from bench.stats import mean_se
@@ -19,13 +20,17 @@ SWEEPS = ("variant", "given_graph", "shift", "alpha", "noise", "n_context")
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of a table: mean and standard error over n of `total` SCMs."""
+    """One number of a table: mean and standard error over n of `total` SCMs.
+
+    `best` is the lowest mean of its cell, `near` is not significantly worse.
+    """
 
     mean: float
     se: float
     n: int
     total: int
     best: bool = False
+    near: bool = False
     digits: int = 3
 
     def text(self) -> str:
@@ -108,8 +113,17 @@ def paper_table(frame: pd.DataFrame, metric: str, missing: str = "error") -> Tab
     axes, scenarios = blocks(frame), scenarios_of(frame)
     table = Table(metric, _caption(frame, metric), [*axes, "method", *scenarios])
     for values, block in sorted(frame.groupby(axes), key=_block_order):
-        cells = {s: entries(block[block["scenario"] == s], metric, missing) for s in scenarios}
-        label = [_short(value) for value in values]
+        pool = _pool(frame, axes, block)
+        cells = {
+            s: _near(
+                entries(block[block["scenario"] == s], metric, missing),
+                pool[pool["scenario"] == s],
+                metric,
+                missing,
+            )
+            for s in scenarios
+        }
+        label = [short(value) for value in values]
         for method in in_order(set().union(*cells.values())):
             table.rows.append([*label, method, *(cells[s].get(method, "-") for s in scenarios)])
         table.rows.extend([*label, *row] for row in _published_rows(block, metric, scenarios))
@@ -130,9 +144,11 @@ def _scenario_table(frame: pd.DataFrame, metric: str, missing: str) -> Table:
     axes, methods = blocks(frame), in_order(frame[frame["metric"] == metric]["method"])
     table = Table(metric, _caption(frame, metric), ["scenario", *axes, *methods])
     for scenario in scenarios_of(frame):
-        for values, block in frame[frame["scenario"] == scenario].groupby(axes, sort=True):
-            cells = entries(block, metric, missing)
-            label = [scenario, *map(_short, values)]
+        part = frame[frame["scenario"] == scenario]
+        for values, block in part.groupby(axes, sort=True):
+            pool = _pool(part, axes, block)
+            cells = _near(entries(block, metric, missing), pool, metric, missing)
+            label = [scenario, *map(short, values)]
             table.rows.append([*label, *(cells.get(m, "-") for m in methods)])
     return table
 
@@ -164,31 +180,29 @@ def entries(block: pd.DataFrame, metric: str, missing: str) -> dict[str, Entry]:
     return {m: replace(e, best=told_apart and m in best) for m, e in found.items()}
 
 
-def node_table(residuals: dict[str, dict[str, float]]) -> Table:
-    """How well each method fits each node of a user's table; methods ranked, best first.
+def _pool(frame: pd.DataFrame, axes: Sequence[str], block: pd.DataFrame) -> pd.DataFrame:
+    """The rows like those of a block, whatever their d: the SCMs that a test may use."""
+    same = [axis for axis in axes if axis != "d"]
+    return frame[(frame[same] == block[same].iloc[0]).all(axis=1)]
 
-    Args:
-        residuals: {method: {node: RMS distance of held-out rows from F, in standard deviations}}.
+
+def _near(
+    cells: dict[str, Entry], pool: pd.DataFrame, metric: str, missing: str
+) -> dict[str, Entry]:
+    """Marks what is not significantly worse than the best of a cell, tested over a pool.
+
+    Methods that lack SCMs of the pool are not tested, unless `missing` is "common".
     """
-    mean = {method: sum(nodes.values()) / len(nodes) for method, nodes in residuals.items()}
-    ranked = sorted(mean, key=mean.get)
-    table = Table("nodes", NODES, ["node", *ranked])
-    for node in next(iter(residuals.values())):
-        values = {method: residuals[method][node] for method in ranked}
-        table.rows.append([node, *(_single(v, v == min(values.values())) for v in values.values())])
-    table.rows.append(["mean", *(_single(mean[m], m == ranked[0]) for m in ranked)])
-    return table
-
-
-NODES = (
-    "Distance of held-out rows from F, root mean square in standard deviations of the node; "
-    "methods ranked by their mean, best first. About 1 is no better than the node's mean, as at "
-    "a root."
-)
-
-
-def _single(value: float, best: bool) -> Entry:
-    return Entry(value, math.nan, 1, 1, best)
+    best = [m for m in cells if cells[m].best]
+    rivals = pool[~pool["method"].isin(CONTROLS)]
+    problems = rivals["problem"].unique()
+    errors = rivals[rivals["metric"] == metric].pivot(
+        index="problem", columns="method", values="value"
+    )
+    errors = errors.dropna() if missing == "common" else errors.reindex(problems).dropna(axis=1)
+    first = min(best, key=lambda m: cells[m].mean, default=None)
+    near = not_worse(errors, first) if first in errors and len(errors.columns) > 1 else set()
+    return {m: replace(e, near=m in near and not e.best) for m, e in cells.items()}
 
 
 def published_figures(block: pd.DataFrame, metric: str) -> dict[str, dict[str, Figure]]:
@@ -220,20 +234,49 @@ def _caption(frame: pd.DataFrame, metric: str) -> str:
         if frame[axis].nunique() == 1 and frame[axis].iloc[0] != ""
     ]
     counts = frame.groupby([*blocks(frame), "scenario"])["problem"].nunique()
-    pools = (
-        f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
-    )
-    plural = "" if pools == "1" else "s"
+    plural = "" if counts.max() == 1 else "s"
     paper = any(published_figures(block, metric) for _, block in frame.groupby(blocks(frame)))
     return (
-        f"{METRICS[metric].about}; mean (standard error) over {pools} problem{plural} each, lower "
-        "is better, best method bold (controls truth, floor, marginal apart). "
-        f"{', '.join(fixed)}.{PAPER if paper else ''}"
+        f"{METRICS[metric].about}{_unit(metric)}; mean (standard error) over {_range(counts)} "
+        f"problem{plural} each, lower is better, best method bold (controls truth, floor, marginal "
+        f"apart). {_test_note(frame, metric)}{', '.join(fixed)}.{PAPER if paper else ''}"
+    )
+
+
+def _unit(metric: str) -> str:
+    return f", in {METRICS[metric].unit}" if METRICS[metric].unit else ""
+
+
+def _range(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _test_note(frame: pd.DataFrame, metric: str) -> str:
+    """What the underlines mean, with the pool and its size, or why there are none."""
+    rivals = frame[(frame["metric"] == metric) & ~frame["method"].isin(CONTROLS)]
+    methods = rivals["method"].nunique()
+    axes = [axis for axis in blocks(frame) if axis != "d"]
+    counts = rivals.groupby([*axes, "scenario"])["problem"].nunique()
+    if methods < 2:
+        return ""
+    told = counts[[smallest_p(n, methods - 1) <= ALPHA for n in counts]]
+    if told.empty:
+        return (
+            f"No test of {methods} methods can reject at 5 % over {_range(counts)} "
+            f"SCM{'' if counts.max() == 1 else 's'}. "
+        )
+    pool = "the SCMs of all d" if frame["d"].nunique() > 1 else "the SCMs"
+    short = "" if len(told) == len(counts) else "; columns with fewer are not tested"
+    return (
+        f"Underlined: not significantly worse (paired signed ranks against the best, Holm, 5 %, "
+        f"over {pool} of a column, {_range(told)}{short}). "
     )
 
 
 PAPER = f" (paper): {SOURCE}, over 9 (IN) or 6 (OUT) other SCMs, presumably of variant causica."
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A setting as a label."""
     return f"{value:g}" if isinstance(value, float) else str(value) or "none"

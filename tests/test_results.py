@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bench.compare import compare_paper, like
-from bench.plots import RANKED, style
+from bench.plots.style import RANKED, style
 from bench.plugins import DISCOVERY, METHODS, SUITES
 from bench.published import figures, matching
 from bench.records import COLUMNS

@@ -1,0 +1,62 @@
+"""The pages of the gallery run as printed, and the README leads to each."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "bench" / "docs").glob("*.md"))
+LINK = re.compile(r"\]\(([^)#]+)\)")
+BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
+COMMAND = "python -m bench "
+SLOW = ("first-run", "add-a-baseline", "zero-shot", "reading-a-report")
+
+
+def run(file, language, code, shared):
+    """Writes a file, runs commands, or executes Python, as a reader would."""
+    if file:
+        Path(file).write_text(code)
+    elif language == "python":
+        exec(code, shared)
+    elif language == "":
+        for line in code.splitlines():
+            assert line.startswith(COMMAND)
+            words = shlex.split(line.removeprefix(COMMAND))
+            # warm workers of other tests keep these tests' former folder
+            words += ["--jobs", "1"] if words[0] == "run" else []
+            assert main(words) == 0, line
+
+
+def pages():
+    """All of them, those that fit many models marked slow."""
+    for page in PAGES:
+        marks = [pytest.mark.slow] if page.stem in SLOW else []
+        yield pytest.param(page, id=page.stem, marks=marks)
+
+
+@pytest.mark.parametrize("page", list(pages()))
+def test_a_page_runs_as_printed(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    before, shared = set(sys.modules), {}
+    for file, language, code in BLOCK.findall(page.read_text()):
+        run(file, language, code, shared)
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.stem)
+def test_links_lead_somewhere(page):
+    local = [link for link in LINK.findall(page.read_text()) if "://" not in link]
+    assert all((page.parent / link).exists() for link in local), local
+
+
+def test_every_page_is_one_click_from_the_readme():
+    linked = {(ROOT / link).resolve() for link in LINK.findall((ROOT / "README.md").read_text())}
+    assert len(PAGES) == 6 and set(PAGES) <= linked

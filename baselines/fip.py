@@ -31,6 +31,7 @@ PUBLISHED = Recipe(
     betas=(0.95, 0.98),
     eps=1e-9,
     weight_decay=1e-10,
+    held_out=0.1,
     check_every=1,
     patience=500,
     tolerance=1e-4,

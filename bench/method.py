@@ -135,7 +135,7 @@ class Completed(TableSCM):
     def __init__(self, fitted: Any, data: Dataset, noise_space: str) -> None:
         super().__init__(data.names)
         self.fitted, self.data, self.noise_space = fitted, data, noise_space
-        for ability in ("noise_smoothed", "noise_metric", "predict_mechanism"):
+        for ability in ("noise_smoothed", "noise_residual", "noise_metric", "predict_mechanism"):
             if hasattr(fitted, ability):
                 setattr(self, ability, getattr(fitted, ability))
 

@@ -120,13 +120,20 @@ class Judge:
 
 
 class Predictor:
-    """A trained network as a mechanism: F of some nodes at float64 rows, in pieces."""
+    """A trained network as a mechanism: F of some nodes at float64 rows, in pieces.
 
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network.cpu().eval()
+    It answers in double precision, so that F of a row does not change with the rows beside it.
+
+    Args:
+        network: (rows [M, D], nodes) -> F of these nodes, [M, len(nodes)].
+        noise_scale: its estimate of each node's noise, [D]; None where it has none.
+    """
+
+    def __init__(self, network: nn.Module, noise_scale: np.ndarray | None = None) -> None:
+        self.network, self.noise_scale = network.cpu().double().eval(), noise_scale
 
     @torch.no_grad()
     def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` at z [N, D], [N, len(nodes)]."""
-        pieces = torch.from_numpy(z).float().split(ROWS_AT_ONCE)
-        return torch.cat([self.network(rows, list(nodes)) for rows in pieces]).double().numpy()
+        pieces = torch.from_numpy(z).split(ROWS_AT_ONCE)
+        return torch.cat([self.network(rows, list(nodes)) for rows in pieces]).numpy()

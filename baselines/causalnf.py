@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BINS = 8
 UNITS_A_NODE, FEWEST, MOST = 16, 64, 512  # hidden units: those of a masked network are divided
 QUANTILES = 64
-RECIPE = Recipe(steps=400, batch=64, learning_rate=5e-3, held_out=0.1, patience=150)
+RECIPE = Recipe(steps=400, batch=64, learning_rate=5e-3, patience=150)
 
 
 class CausalNF:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EMBEDDING, HIDDEN = 32, 64
-RECIPE = Recipe(steps=600, batch=64, learning_rate=5e-3, held_out=0.1, patience=200)
+RECIPE = Recipe(steps=600, batch=64, learning_rate=5e-3, patience=200)
 
 
 class DECI:

@@ -31,13 +31,12 @@ PUBLISHED = Recipe(
     betas=(0.95, 0.98),
     eps=1e-9,
     weight_decay=1e-10,
-    held_out=0.1,
     check_every=1,
     patience=500,
     tolerance=1e-4,
     best=False,
 )
-OURS = Recipe(steps=400, batch=64, learning_rate=2e-3, held_out=0.1, patience=150)
+OURS = Recipe(steps=400, batch=64, learning_rate=2e-3, patience=150)
 
 
 class FiP:

@@ -3,7 +3,8 @@
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
-    held_out: float = 0.2
+    held_out: float = 0.1
     check_every: int = 10
     patience: int = 10**9
     tolerance: float = 0.0
@@ -44,7 +45,7 @@ class Recipe:
 
 
 def train(network: nn.Module, loss: Loss, rows: Tensor, recipe: Recipe, seed: int) -> None:
-    """Trains a network in place.
+    """Trains a network in place, on one thread: more of them may change the bytes.
 
     Args:
         loss: (rows [M, D]) -> scalar. rows: the context [N, D], on the network's device.
@@ -62,14 +63,16 @@ def train(network: nn.Module, loss: Loss, rows: Tensor, recipe: Recipe, seed: in
         weight_decay=recipe.weight_decay,
     )
     judge = Judge(network, loss, held_out, recipe)
-    for step in range(recipe.steps):
-        if recipe.anneal:
-            optimiser.param_groups[0]["lr"] = recipe.learning_rate * annealed(step, recipe.steps)
-        optimiser.zero_grad(set_to_none=True)
-        loss(_batch(kept, recipe.batch, generator)).backward()
-        optimiser.step()
-        if (step + 1) % recipe.check_every == 0 and judge.ends(step + 1):
-            break
+    with _one_thread():
+        for step in range(recipe.steps):
+            if recipe.anneal:
+                rate = recipe.learning_rate * annealed(step, recipe.steps)
+                optimiser.param_groups[0]["lr"] = rate
+            optimiser.zero_grad(set_to_none=True)
+            loss(_batch(kept, recipe.batch, generator)).backward()
+            optimiser.step()
+            if (step + 1) % recipe.check_every == 0 and judge.ends(step + 1):
+                break
     judge.restore()
 
 
@@ -78,6 +81,16 @@ def annealed(step: int, steps: int) -> float:
     warm_up = steps / 20
     done = (step + 1 - warm_up) / (steps - warm_up)
     return min((step + 1) / warm_up, (1 + math.cos(math.pi * max(done, 0.0))) / 2)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _batch(rows: Tensor, size: int, generator: torch.Generator) -> Tensor:

@@ -76,10 +76,13 @@ class PerNode:
         return np.column_stack([self.predictors[j](z[:, self.parents[j]]) for j in nodes])
 
 
-class StandardisedMechanisms:
-    """Mechanisms in the data's units from ones learnt on standardised columns in name order."""
+class Standardised:
+    """A dataset's columns in the order of their names, centred, in units of their deviation.
 
-    def __init__(self, data: Dataset, learn: Learn, seed: int) -> None:
+    A column that is constant in the context stays 0 and is nobody's parent and nobody's child.
+    """
+
+    def __init__(self, data: Dataset) -> None:
         self.order = np.array(sorted(range(len(data.names)), key=lambda j: str(data.names[j])))
         self.place = np.argsort(self.order)
         rows = data.rows[:, self.order]
@@ -87,16 +90,27 @@ class StandardisedMechanisms:
         self.inverse = np.divide(1, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
         adjacency = data.adjacency[np.ix_(self.order, self.order)]
         adjacency = adjacency & (self.scale > 0) & (self.scale > 0)[:, None]
-        parents = [np.flatnonzero(column) for column in adjacency.T]
-        self.has_parents = np.array([len(p) > 0 for p in parents])
-        self.predict = (
-            learn(self._standardise(data.rows), parents, seed) if any(self.has_parents) else None
-        )
+        self.parents = [np.flatnonzero(column) for column in adjacency.T]
+
+    def standardise(self, x: np.ndarray) -> np.ndarray:
+        """Rows [N, D] in the data's order and units -> standardised."""
+        return (x[:, self.order] - self.mean) * self.inverse
+
+    def restore(self, z: np.ndarray) -> np.ndarray:
+        """The inverse of `standardise`."""
+        return (self.mean + self.scale * z)[:, self.place]
+
+
+class StandardisedMechanisms(Standardised):
+    """Mechanisms in the data's units from ones learnt on standardised columns."""
+
+    def __init__(self, data: Dataset, learn: Learn, seed: int) -> None:
+        super().__init__(data)
+        self.has_parents = np.array([len(p) > 0 for p in self.parents])
+        fits = any(self.has_parents)
+        self.predict = learn(self.standardise(data.rows), self.parents, seed) if fits else None
         scale = getattr(self.predict, "noise_scale", None)
         self.noise_scale = None if scale is None else (self.scale * scale)[self.place]
-
-    def _standardise(self, x: np.ndarray) -> np.ndarray:
-        return (x[:, self.order] - self.mean) * self.inverse
 
     def __call__(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` (in the data's order) at rows x [N, D], in the data's units."""
@@ -104,7 +118,7 @@ class StandardisedMechanisms:
         answer = np.zeros((len(x), len(asked)))
         learnt = self.has_parents[asked]
         if learnt.any():
-            answer[:, learnt] = self.predict(self._standardise(x), asked[learnt].tolist())
+            answer[:, learnt] = self.predict(self.standardise(x), asked[learnt].tolist())
         return self.mean[asked] + self.scale[asked] * answer
 
 
@@ -135,7 +149,7 @@ class Completed(TableSCM):
     def __init__(self, fitted: Any, data: Dataset, noise_space: str) -> None:
         super().__init__(data.names)
         self.fitted, self.data, self.noise_space = fitted, data, noise_space
-        for ability in ("noise_smoothed", "noise_metric", "predict_mechanism"):
+        for ability in ("noise_smoothed", "noise_residual", "noise_metric", "predict_mechanism"):
             if hasattr(fitted, ability):
                 setattr(self, ability, getattr(fitted, ability))
 

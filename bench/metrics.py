@@ -33,6 +33,11 @@ def noise_smoothed(problem: Problem, estimate: TableSCM) -> float:
     return _error(problem, estimate.noise_smoothed(problem.query), problem.query_noise_rows)
 
 
+def noise_residual(problem: Problem, estimate: TableSCM) -> float:
+    """x - E[x | parents] of a model whose own noise has other units, against the true noise."""
+    return _error(problem, estimate.noise_residual(problem.query), problem.query_noise_rows)
+
+
 def sample(problem: Problem, estimate: TableSCM) -> float:
     """Rows generated from the true query noise against the query rows."""
     return _error(problem, estimate.generate(problem.query_noise), problem.query_rows)
@@ -52,7 +57,8 @@ def counterfactual(problem: Problem, estimate: TableSCM) -> float:
 
 def residual(problem: Problem, estimate: TableSCM) -> float:
     """How far query rows lie from F of their parents; the truth's own is the noise, not 0."""
-    return _error(problem, estimate.noise(problem.query), np.zeros_like(problem.query_rows))
+    left = getattr(estimate, "noise_residual", estimate.noise)
+    return _error(problem, left(problem.query), np.zeros_like(problem.query_rows))
 
 
 def node_residuals(problem: Problem, estimate: TableSCM) -> dict[str, float]:
@@ -75,33 +81,39 @@ def graph_distance(problem: Problem, _: TableSCM) -> float:
 
 def mmd_query(problem: Problem, estimate: TableSCM) -> float:
     """Rows generated from Gaussian noise fitted to the context's residuals against query rows."""
-    return mmd(*_standardised(problem, _generated(problem, estimate)))
+    return mmd(*_standardised(_generated(problem, estimate), problem.query_rows))
+
+
+def mmd_intervention(problem: Problem, estimate: TableSCM) -> float:
+    """Rows drawn under interventions, as those of `mmd_query`, against the true ones; average."""
+    pairs = [(_generated(problem, estimate, i.do), i.rows) for i in problem.interventions]
+    return float(np.mean([mmd(*_standardised(rows, true.to_numpy())) for rows, true in pairs]))
 
 
 def mmd_query_unbiased(problem: Problem, estimate: TableSCM) -> float:
     """As `mmd_query`, by the unbiased U-statistic; 0 on average for a perfect model."""
-    return mmd(*_standardised(problem, _generated(problem, estimate)), biased=False)
+    return mmd(*_standardised(_generated(problem, estimate), problem.query_rows), biased=False)
 
 
 def energy_query(problem: Problem, estimate: TableSCM) -> float:
     """The rows of `mmd_query` against query rows by their energy distance."""
-    return energy(*_standardised(problem, _generated(problem, estimate)))
+    return energy(*_standardised(_generated(problem, estimate), problem.query_rows))
 
 
 def wasserstein_query(problem: Problem, estimate: TableSCM) -> float:
     """The rows of `mmd_query` against query rows, node by node."""
-    return wasserstein(*_standardised(problem, _generated(problem, estimate)))
+    return wasserstein(*_standardised(_generated(problem, estimate), problem.query_rows))
 
 
 def mmd_reconstruction(problem: Problem, estimate: TableSCM) -> float:
     """Context rows rebuilt from their inferred noise against query rows."""
     rows = estimate.generate(estimate.noise(problem.context))
-    return mmd(*_standardised(problem, _checked(rows, problem.data.rows)))
+    return mmd(*_standardised(_checked(rows, problem.data.rows), problem.query_rows))
 
 
 def mmd_context(problem: Problem, _: TableSCM) -> float:
     """Context rows against query rows: what a perfect model would reach on average."""
-    return mmd(*_standardised(problem, problem.data.rows))
+    return mmd(*_standardised(problem.data.rows, problem.query_rows))
 
 
 def mmd(x: np.ndarray, y: np.ndarray, biased: bool = True) -> float:
@@ -112,6 +124,8 @@ def mmd(x: np.ndarray, y: np.ndarray, biased: bool = True) -> float:
     kernel with itself; the unbiased U-statistic (equation 3) does not, and may be negative.
     """
     distance = _squared_distances(np.vstack([x, y]))
+    if not distance.any():
+        return 0.0
     median = np.median(distance[np.triu_indices(len(distance), 1)])
     kernel = np.exp(-distance / (median / 2))
     n = len(x)
@@ -144,17 +158,19 @@ def _within(kernel: np.ndarray, biased: bool) -> float:
     return (kernel.sum() - kernel.trace()) / (len(kernel) * (len(kernel) - 1))
 
 
-def _generated(problem: Problem, estimate: TableSCM) -> np.ndarray:
-    """As many rows as the query has, the same ones for every metric that compares them."""
+def _generated(problem: Problem, estimate: TableSCM, do: Any = None) -> np.ndarray:
+    """As many rows as the query has, of the same noise for every metric that compares them."""
     seed = seed_of(problem.sha(), "mmd")
-    rows = estimate.sample(len(problem.query_rows), seed=seed, noise="gaussian")
+    rows = estimate.sample(len(problem.query_rows), do, seed, noise="gaussian")
     return _checked(rows, problem.query_rows)
 
 
-def _standardised(problem: Problem, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`rows` and query rows, each column in units of its deviation over both sets."""
-    unit = np.vstack([rows, problem.query_rows]).std(0, ddof=1)
-    return rows / unit, problem.query_rows / unit
+def _standardised(rows: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both sets, each column in units of its deviation over both; a clamped one is left out."""
+    both = np.vstack([rows, true])
+    free = both.min(0) < both.max(0)
+    unit = both[:, free].std(0, ddof=1)
+    return rows[:, free] / unit, true[:, free] / unit
 
 
 def _average(problem: Problem, answer: Callable[[Any], "pd.DataFrame"]) -> float:
@@ -215,12 +231,26 @@ def _misgiven(problem: Problem, _: TableSCM) -> bool:
 
 
 def _unknown(problem: Problem, estimate: TableSCM) -> bool:
-    """Real data, and noise that is what F leaves: smoothed noise is smaller by design."""
-    return problem.truth is None and getattr(estimate, "noise_metric", True)
+    """Real data, and noise in the nodes' units that is what F leaves: smoothed noise is smaller."""
+    in_units = estimate.noise_space == "additive" or hasattr(estimate, "noise_residual")
+    return problem.truth is None and in_units and getattr(estimate, "noise_metric", True)
+
+
+def _leaves(problem: Problem, estimate: TableSCM) -> bool:
+    return problem.truth is not None and hasattr(estimate, "noise_residual")
 
 
 def _compares_rows(problem: Problem, _: TableSCM) -> bool:
     return problem.truth is None or problem.compare_rows
+
+
+def _compares_draws(problem: Problem, estimate: TableSCM) -> bool:
+    """Where rows are compared anyway, and for noise that cannot be paired with the true one."""
+    return _compares_rows(problem, estimate) or estimate.noise_space == "base"
+
+
+def _compares_clamped(problem: Problem, estimate: TableSCM) -> bool:
+    return problem.truth is not None and estimate.noise_space == "base"
 
 
 METRICS = {
@@ -229,6 +259,9 @@ METRICS = {
     "intervention": Metric(intervention, "RMSE of interventional rows from the true noise", _known),
     "counterfactual": Metric(counterfactual, "RMSE of counterfactual query rows", _same_rows),
     "noise_smoothed": Metric(noise_smoothed, "RMSE of the noise's posterior mean", _smooths),
+    "noise_residual": Metric(
+        noise_residual, "RMSE of x - E[x | parents] from the true noise", _leaves
+    ),
     "graph_distance": Metric(
         graph_distance,
         "Structural Hamming distance of the given graph",
@@ -240,7 +273,10 @@ METRICS = {
         residual, "RMS distance of query rows from F, not 0 for the truth", _unknown
     ),
     "mmd_query": Metric(
-        mmd_query, "MMD^2 of generated rows, Gaussian noise", _compares_rows, digits=4, unit=""
+        mmd_query, "MMD^2 of generated rows, Gaussian noise", _compares_draws, digits=4, unit=""
+    ),
+    "mmd_intervention": Metric(
+        mmd_intervention, "MMD^2 of interventional rows", _compares_clamped, digits=4, unit=""
     ),
     "mmd_reconstruction": Metric(
         mmd_reconstruction, "MMD^2 of reconstructed context", _compares_rows, digits=4, unit=""

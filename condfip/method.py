@@ -141,7 +141,7 @@ class Mechanisms(StandardisedMechanisms):
         """The encoder's F of rows [N, D], from the rows themselves, roots included."""
         if self.predict is None:
             return np.broadcast_to(self.mean[self.place], x.shape)
-        answer = self.predict.smoothed(self._standardise(x))
+        answer = self.predict.smoothed(self.standardise(x))
         return (self.mean + self.scale * answer)[:, self.place]
 
 

@@ -167,7 +167,7 @@ class InContextSCM(AdditiveSCM):
         answer = np.full((len(x), len(asked)), 1 / len(self.context) ** 0.5)
         learnt = m.has_parents[asked]
         if learnt.any():
-            z = m._standardise(x)
+            z = m.standardise(x)
             answer[:, learnt] = m.predict.deviation(z, asked[learnt].tolist())
         return answer * m.scale[asked]
 
@@ -175,7 +175,7 @@ class InContextSCM(AdditiveSCM):
     def left_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Leave-one-out residuals and the variance of F behind them, in the data's units."""
         m, n = self.mechanisms, len(self.context)
-        z = m._standardise(self.context)
+        z = m.standardise(self.context)
         gap, cavity = z * n / (n - 1), np.full_like(z, 1 / n)
         for j in np.flatnonzero(m.has_parents):
             gap[:, j], cavity[:, j] = (t.cpu().numpy() for t in m.predict.nodes[j].left_out())

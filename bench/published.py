@@ -13,6 +13,7 @@ NAMES = {
     "condfip-published": "Cond-FiP",
     "fip": "FiP",
     "fip-published": "FiP",
+    "fip-published-best": "FiP",
     "deci": "DECI",
     "dowhy": "DoWhy",
     "causalnf": "CausalNF",

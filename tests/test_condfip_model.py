@@ -8,6 +8,7 @@ from torch.nn.functional import layer_norm, linear, silu
 from condfip.config import PAPER, SMOKE, ModelConfig
 from condfip.layers import over_parents, over_samples, parent_weights
 from condfip.model import AdaptiveLayer, CondFiPModel, Decoder, Embedding, Line, Parents
+from condfip.plain import PlainEncoder
 
 CHAIN_AND_COLLIDER = [(0, 1), (1, 2), (3, 2)]
 
@@ -169,3 +170,9 @@ def test_a_graph_without_edges_has_finite_gradients(model, rows):
 def test_both_poolings_have_the_same_weights():
     sizes = {p: count(Decoder(ModelConfig(width=8, hidden=8, pooling=p))) for p in ("max", "mean")}
     assert sizes["max"] == sizes["mean"]
+
+
+def test_the_encoder_equals_its_formulas_written_out(model, adjacency, rows):
+    plain = PlainEncoder(SMOKE.model).double()
+    plain.load_state_dict(model.encoder.state_dict())
+    torch.testing.assert_close(model.encoder(rows, adjacency), plain(rows, adjacency))

@@ -23,6 +23,7 @@ LOOKS = {
     "condfip-published": ("#6A5ACD", "*"),
     "fip": ("#882255", "<"),
     "fip-published": ("#44AA99", ">"),
+    "fip-published-best": ("#117733", "4"),
     "deci": ("#999933", "p"),
     "causalnf": ("#A65E4E", "h"),
     "dowhy": ("#AA4499", "d"),

@@ -37,12 +37,14 @@ class Ridge:
     Attributes:
         weights: [G, P]. gap: leave-one-out residuals, [G, N]. spread: their mean square, [G].
         chosen: which of `RIDGES`, by leave-one-out, [G].
+        likelihood: log marginal likelihood a row of this linear model, its noise profiled, [G].
     """
 
     weights: Tensor
     gap: Tensor
     spread: Tensor
     chosen: Tensor
+    likelihood: Tensor
 
 
 def ridge(x: Tensor, y: Tensor) -> Ridge:
@@ -60,7 +62,11 @@ def ridge(x: Tensor, y: Tensor) -> Ridge:
     chosen = error.argmin(1)
     rows = torch.arange(len(x), device=x.device)
     weights = (vectors @ (shrunk[rows, chosen] * moment)[:, :, None]).squeeze(2)
-    return Ridge(weights, gap[rows, chosen], error[rows, chosen].clamp(min=1e-8), chosen)
+    rest = y.square().sum(1) - (shrunk[rows, chosen] * moment.square()).sum(1)
+    logdet = -(penalty[chosen, None] * shrunk[rows, chosen]).log().sum(1)
+    likelihood = -0.5 * (1 + (rest / n).clamp(min=1e-8).log() + logdet / n)
+    spread = error[rows, chosen].clamp(min=1e-8)
+    return Ridge(weights, gap[rows, chosen], spread, chosen, likelihood)
 
 
 def first(x: Tensor, y: Tensor, mask: Tensor, line: Ridge, use_ridge: bool) -> Features:
@@ -142,11 +148,13 @@ def again(hyper: Hyper, fit: Fit, line: Ridge) -> Features:
     sizes = torch.cat([hyper.amplitude, hyper.noise[:, None]], 1) - level[:, None]
     own = (fit.cavity / hyper.noise.exp()[:, None]).add(1e-6).log().mean(1)
     error = fit.gap.square().mean(1).add(1e-12).log() - level
+    evidence = torch.asinh(fit.gap.shape[1] * (fit.likelihood - line.likelihood)) / 3
     node = [
         _balance(fit.fitted[0], fit.trace[0]),
         sizes / 3,
         _shape(z),
         torch.stack([z.square().mean(1).add(1e-6).log(), own, error, fit.likelihood], 1),
+        evidence[:, None],
     ]
     return Features(parents, torch.cat(node, 1))
 

@@ -25,7 +25,7 @@ def widths(config: ModelConfig, later: bool) -> tuple[int, int]:
     node = NODE_FIRST + SHAPE + 1 + len(features.RIDGES) + 2
     if later:
         parents += 6 + 2 + 1
-        node += 4 * (config.scales + 1) + SHAPE + 4
+        node += 4 * (config.scales + 1) + SHAPE + 5
     return parents, node
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits
 
-PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "networkx")
+PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "networkx", "dowhy", "zuko")
 ROOT = Path(__file__).parents[1]
 
 

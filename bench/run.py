@@ -173,7 +173,8 @@ def _print_plan(
         waiting = [cell for cell in todo if cell.method == method]
         told = f", {_expected(waiting, expectations)}" if waiting else ""
         print(f"  {method}: {total - len(waiting)} done before, {len(waiting)} to run{told}")
-    print(f"expected: {_expected(todo, expectations, jobs)} with {jobs} workers")
+    if todo:
+        print(f"expected: {_expected(todo, expectations, jobs)} with {jobs} workers")
 
 
 def _expected(cells: Sequence[Cell], expectations: Expectations, jobs: int = 1) -> str:

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     try:
         return options.run(options) or 0
-    except (ValueError, MemoryError, ArithmeticError) as error:
+    except (ValueError, MemoryError, ArithmeticError, OSError) as error:
         print(f"condfip: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:

@@ -38,6 +38,7 @@ MAY_IMPORT = {
         "bench.stats",
     ],
     "bench.nodes": ["bench.tables"],
+    "bench.amortization": ["bench.registry", "bench.tables"],
     "bench.render": ["bench.tables"],
     "bench.compare": ["bench.metrics", "bench.published", "bench.stats", "bench.tables"],
     "bench.refit": [
@@ -125,6 +126,7 @@ MAY_IMPORT = {
         "bench.render",
         "bench.plots",
     ],
+    "bench.commands": ["bench"],
     "bench.cli": ["bench"],
     "bench.__main__": ["bench.cli"],
     "baselines": LEAVES,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.amortization import amortization
 from bench.cli import main
 from bench.compare import compare_runs
 from bench.render import render
@@ -103,3 +104,14 @@ def test_every_committed_table_compiles(tmp_path, capsys):
     made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert made.returncode == 0, made.stdout[-2000:]
     assert (tmp_path / "all.pdf").stat().st_size > 10_000
+
+
+def test_pretraining_is_repaid_after_as_many_datasets_as_it_saves():
+    frame = pd.DataFrame(rows({"gp": [0.1, 0.1], "linear": [0.1, 0.1], "condfip": [0.1, 0.1]}))
+    frame["fit_s"] = frame["method"].map({"gp": 4.0, "linear": 0.5, "condfip": 1.0})
+    frame["query_s"] = 1.0
+    frame["pretrain_s"] = frame["method"].map({"condfip": "100.0", "gp": "", "linear": ""})
+    found = {row[1]: row[2:] for row in amortization(frame).rows}
+    assert found == {"gp": ["5", "34"], "linear": ["1.5", "-"], "condfip": ["2", ""]}
+    with pytest.raises(ValueError, match="no method of the run was pretrained"):
+        amortization(frame.assign(pretrain_s=""))

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     try:
         options.run(options)
-    except (ValueError, ArithmeticError) as error:
+    except (ValueError, ArithmeticError, OSError) as error:
         print(f"condfip.incontext: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

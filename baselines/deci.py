@@ -3,27 +3,19 @@
 Letters: N rows, D nodes, C nodes asked for, E width of an embedding and of a message.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from baselines.randomness import seeded
 from baselines.training import Predictor, Recipe, train
-from bench.method import fit_additive
-from bench.scm.table import AdditiveSCM
-from bench.task import Dataset
-
-if TYPE_CHECKING:
-    import networkx as nx
-    import pandas as pd
+from bench.method import AdditiveMethod
 
 EMBEDDING, HIDDEN = 32, 64
 RECIPE = Recipe(steps=600, batch=64, learning_rate=5e-3, patience=200)
 
 
-class DECI:
+class DECI(AdditiveMethod):
     """Deep end-to-end causal inference with the graph given and Gaussian noise.
 
     Geffner et al., "Deep End-to-end Causal Inference", TMLR 2024 (arXiv 2202.02195), equation 6:
@@ -33,23 +25,9 @@ class DECI:
     Deviations: the graph is given, so nothing is variational and there is no augmented Lagrangian;
     each edge weighs its message, as in the published code; batches of 64 rows, an annealed
     learning rate, and the weights that were best on a tenth of the context held out.
-
-    Args:
-        device: where to compute, e.g. "cpu" or "cuda".
     """
 
     version = "1"
-
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = device
-
-    def skip(self, dataset: Dataset) -> str | None:
-        """Early stopping holds rows out."""
-        return "fewer than 10 rows" if len(dataset.rows) < 10 else None
-
-    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
-        """Fits every node; see `fit_additive`."""
-        return fit_additive(df, graph, self._learn, seed)
 
     def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> Predictor:
         with seeded(seed):

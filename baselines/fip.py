@@ -4,7 +4,6 @@ Letters: N rows, D nodes, C nodes asked for, P parents (padded), H heads of widt
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,13 +12,7 @@ from torch import Tensor, nn
 
 from baselines.randomness import seeded
 from baselines.training import Predictor, Recipe, train
-from bench.method import fit_additive
-from bench.scm.table import AdditiveSCM
-from bench.task import Dataset
-
-if TYPE_CHECKING:
-    import networkx as nx
-    import pandas as pd
+from bench.method import AdditiveMethod
 
 WIDTH, HEADS, HEAD, HIDDEN = 128, 8, 32, 128
 MASKED = -1e9  # finite, so that a gradient through it is 0 instead of NaN
@@ -40,33 +33,19 @@ PUBLISHED = Recipe(
 OURS = Recipe(steps=400, batch=64, learning_rate=2e-3, patience=150)
 
 
-class FiP:
+class FiP(AdditiveMethod):
     """FiP's transformer with the graph given, trained our way: as good or better, and faster.
 
     The network is that of `FiPPublished`. Its embeddings start at 0.3 of their size there, which
     makes F smoother; batches of 64 rows, an annealed learning rate twenty times as high, the
     weights that were best on the tenth of the context held out, 150 steps of patience, and more
     steps for more nodes.
-
-    Args:
-        device: where to compute, e.g. "cpu" or "cuda".
     """
 
     version = "2"
     recipe = OURS
     more_steps = 20  # for each node beyond ten, since all share one network
     embedding_scale = 0.3
-
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = device
-
-    def skip(self, dataset: Dataset) -> str | None:
-        """Early stopping holds rows out."""
-        return "fewer than 10 rows" if len(dataset.rows) < 10 else None
-
-    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
-        """Fits every node; see `fit_additive`."""
-        return fit_additive(df, graph, self._learn, seed)
 
     def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> Predictor:
         with seeded(seed):

@@ -5,21 +5,13 @@ of the comparisons published with Cond-FiP has it. Letters: G nodes of a batch, 
 (padded with zero columns), Q hyper-parameters.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.method import fit_additive, padded_parents
-from bench.scm.table import AdditiveSCM
-from bench.task import Dataset
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import networkx as nx
-    import pandas as pd
+from bench.method import AdditiveMethod, padded_parents
 
 CONSTANT = 1.0  # variance of the constant term, in units of the child's variance
 JITTER = 1e-11  # of the mean variance: noise can be smaller than a factorisation resolves
@@ -34,28 +26,15 @@ LENGTH_PRIOR = (4.0, 1.2)
 STARTS = ((0.7, 0.1), (3.0, 0.02), (10.0, 0.02))  # (length, noise variance)
 
 
-class GaussianProcess:
+class GaussianProcess(AdditiveMethod):
     """Linear + squared-exponential + noise, a length for each parent (Rasmussen, Williams 2006).
 
     Log hyper-parameters maximise the marginal likelihood (section 5.4.1) under weak normal priors.
     Starts are compared on at most 200 rows; the better one is refined on all rows.
-
-    Args:
-        device: where to compute, e.g. "cpu" or "cuda".
     """
 
     version = "1"
-
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = device
-
-    def skip(self, dataset: Dataset) -> str | None:
-        """A marginal likelihood needs some rows."""
-        return "fewer than 5 rows" if len(dataset.rows) < 5 else None
-
-    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
-        """Fits every node; see `fit_additive`."""
-        return fit_additive(df, graph, self._learn, seed)
+    fewest_rows = 5
 
     def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> "Posteriors":
         rows = torch.from_numpy(z).to(self.device)
@@ -80,7 +59,7 @@ class Posteriors:
         self.parents, self.nodes = parents, nodes
         self.noise_scale = np.array([nodes[j].noise if j in nodes else 1.0 for j in range(d)])
 
-    def __call__(self, z: np.ndarray, nodes: "Sequence[int]") -> np.ndarray:
+    def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` at z [N, D]."""
         return np.column_stack([self.nodes[j](z[:, self.parents[j]]) for j in nodes])
 

@@ -3,21 +3,13 @@
 Letters: G networks (nodes times members), N rows, P parents (padded with zero columns).
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.method import fit_additive, padded_parents
-from bench.scm.table import AdditiveSCM
-from bench.task import Dataset
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import networkx as nx
-    import pandas as pd
+from bench.method import AdditiveMethod, padded_parents
 
 WIDTH = 64
 MEMBERS = 5
@@ -27,28 +19,14 @@ WEIGHT_DECAY = 1e-3
 STEPS, BATCH, CHECK_EVERY = 600, 64, 25
 
 
-class MLP:
+class MLP(AdditiveMethod):
     """Two hidden layers of 64, an ensemble of 5 with early stopping, batched over nodes.
 
     Each member holds out its own fifth of the context, and keeps the weights that were best there;
     the answer is the members' mean (Lakshminarayanan et al. 2017, without the variance head).
-
-    Args:
-        device: where to compute, e.g. "cpu" or "cuda".
     """
 
     version = "1"
-
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = device
-
-    def skip(self, dataset: Dataset) -> str | None:
-        """Early stopping holds rows out."""
-        return "fewer than 10 rows" if len(dataset.rows) < 10 else None
-
-    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
-        """Fits every node; see `fit_additive`."""
-        return fit_additive(df, graph, self._learn, seed)
 
     def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> "Networks":
         generator = torch.Generator().manual_seed(seed % 2**63)
@@ -71,7 +49,7 @@ class Networks:
         self.place = {j: g for g, j in enumerate(nodes)}
         self.parents, self.weights = parents, weights
 
-    def __call__(self, z: np.ndarray, nodes: "Sequence[int]") -> np.ndarray:
+    def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` at z [N, D]: the members' mean."""
         members = [self.place[j] * MEMBERS + m for j in nodes for m in range(MEMBERS)]
         inputs = [self.parents[j] for j in nodes for _ in range(MEMBERS)]

@@ -65,6 +65,31 @@ def fit_per_node(
     return fit_additive(df, graph, learn, seed)
 
 
+class AdditiveMethod:
+    """A method whose subclass has only to learn standardised mechanisms (`_learn`, a `Learn`).
+
+    Args:
+        device: where to compute, e.g. "cpu" or "cuda".
+    """
+
+    fewest_rows = 10
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+
+    def skip(self, dataset: Dataset) -> str | None:
+        """Fewer rows say too little, all the more where some are held out to stop training."""
+        few = len(dataset.rows) < self.fewest_rows
+        return f"fewer than {self.fewest_rows} rows" if few else None
+
+    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
+        """Fits every node; see `fit_additive`."""
+        return fit_additive(df, graph, self._learn, seed)
+
+    def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> Predict:
+        raise NotImplementedError
+
+
 class PerNode:
     """Predictions of one regression a node."""
 

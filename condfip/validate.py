@@ -13,6 +13,19 @@ SEED = 1  # the benchmark's problems have seed 0
 GRAPHS = {"IN": ("er", "sf_in", "sf_out"), "OUT": ("ws", "sbm")}
 
 
+def fixed_problems(d: int = 10, rows: int = 400) -> dict[str, list[Problem]]:
+    """One problem of each scenario and graph kind."""
+    return {
+        scenario: [
+            LorchTask(
+                "lorch", scenario, kind, "lorch", d, n_context=rows, n_query=rows, seed=SEED
+            ).problem()
+            for kind in GRAPHS[scenario.split("_")[1]]
+        ]
+        for scenario in ("LIN_IN", "RFF_IN", "RFF_OUT")
+    }
+
+
 @dataclass(frozen=True)
 class Validation:
     """Problems of each scenario, and the stage that is scored on them."""
@@ -21,18 +34,9 @@ class Validation:
     problems: dict[str, list[Problem]]
 
     @classmethod
-    def of(cls, stage: str, d: int = 10, rows: int = 400) -> Self:
-        """One problem for each graph kind."""
-        problems = {
-            scenario: [
-                LorchTask(
-                    "lorch", scenario, kind, "lorch", d, n_context=rows, n_query=rows, seed=SEED
-                ).problem()
-                for kind in GRAPHS[scenario.split("_")[1]]
-            ]
-            for scenario in ("LIN_IN", "RFF_IN", "RFF_OUT")
-        }
-        return cls(stage, problems)
+    def of(cls, stage: str) -> Self:
+        """On `fixed_problems`."""
+        return cls(stage, fixed_problems())
 
     def scores(self, checkpoint: Checkpoint) -> dict[str, float]:
         """Mean noise error of each scenario; the encoder's is of its own rows."""

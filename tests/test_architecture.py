@@ -132,6 +132,7 @@ MAY_IMPORT = {
     "baselines": LEAVES,
     "condfip": ["condfip", *LEAVES],
     "condfip.validate": ["condfip", *LEAVES, "bench.metrics", "bench.suites"],
+    "condfip.incontext.validate": ["condfip", *LEAVES, "bench.metrics"],
     "condfip.incontext.goals": ["condfip", *LEAVES, "bench.metrics", "bench.registry"],
     "condfip.__main__": ["condfip"],
 }

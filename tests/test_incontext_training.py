@@ -1,5 +1,6 @@
 """Training of the in-context model: its prior, its network, its loop."""
 
+import csv
 from dataclasses import replace
 
 import pytest
@@ -76,7 +77,7 @@ def test_losses_are_least_at_the_truth():
 
 
 def test_training_writes_a_checkpoint_that_answers(tmp_path):
-    path = train(SMOKE, tmp_path)
+    path = train(SMOKE, tmp_path, validate=True)
     weights = load(path)
     assert weights.history["steps"] == SMOKE.steps and weights.config == SMOKE
     tasks = step_tasks(SMOKE, 1, 0)
@@ -84,6 +85,9 @@ def test_training_writes_a_checkpoint_that_answers(tmp_path):
     answers = weights.model(tasks.x[:, :n], tasks.y[:, :n], tasks.mask)
     assert score(answers[-1], tasks)[0].isfinite().all()
     assert (tmp_path / "train.csv").read_text().startswith("step,seconds,loss,rmse")
+    scores = list(csv.DictReader((tmp_path / "validation.csv").open()))
+    assert [row["step"] for row in scores] == [str(SMOKE.steps)] * len(scores)
+    assert 0 < float(scores[-1]["RFF_IN"]) < 1
 
 
 def test_few_rows_for_the_early_rounds_change_little():

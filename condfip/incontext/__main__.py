@@ -38,6 +38,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     training.add_argument("--out", type=Path, default=Path("runs") / "incontext")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--rate", type=float, help="peak learning rate; default: the preset's")
+    training.add_argument("--validate", action="store_true", help="score every save")
     training.add_argument("--begin", type=Path, help="a checkpoint to go on from")
     training.set_defaults(run=run_train)
     info = commands.add_parser("info", help="what a checkpoint is")
@@ -72,7 +73,8 @@ def run_train(options: argparse.Namespace) -> None:
 
     config = PRESETS[options.preset]
     config = replace(config, steps=options.steps or config.steps, rate=options.rate or config.rate)
-    print(train(config, options.out, options.minutes, options.seed, options.begin))
+    settings = {"minutes": options.minutes, "seed": options.seed, "begin": options.begin}
+    print(train(config, options.out, **settings, validate=options.validate))
 
 
 def run_info(options: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ from condfip.incontext.config import Config
 from condfip.incontext.kernel import Hyper, posterior
 from condfip.incontext.model import InContextModel
 from condfip.incontext.prior import Tasks, draw_rows, draw_tasks
+from condfip.incontext.validate import Validation
 from condfip.run import commit
 
 SAVE_SECONDS = 60
@@ -64,13 +65,19 @@ def step_tasks(config: Config, seed: int, step: int) -> Tasks:
 
 
 def train(
-    config: Config, out: Path, minutes: float = 0.0, seed: int = 0, begin: Path | None = None
+    config: Config,
+    out: Path,
+    minutes: float = 0.0,
+    seed: int = 0,
+    begin: Path | None = None,
+    validate: bool = False,
 ) -> Path:
     """Trains until the steps, or the minutes, are over; answers the checkpoint's path.
 
     Args:
         config: the preset. out: folder of the checkpoint and the log. minutes: 0 where the preset's
-            steps decide. seed: of weights and tasks. begin: a checkpoint to go on from.
+            steps decide. seed: of weights and tasks. begin: a checkpoint to go on from. validate:
+            whether every save is scored on fixed problems, into `validation.csv`.
 
     Raises:
         ArithmeticError: too many losses in a row were no numbers.
@@ -86,6 +93,7 @@ def train(
     optimiser = torch.optim.AdamW(model.parameters(), config.rate, (0.9, 0.98), weight_decay=1e-4)
     start, saved, step, lost, log = time.monotonic(), 0.0, 0, 0, Log(out / "train.csv")
     path, seen = out / f"incontext-{config.name}.safetensors", 0
+    validation = Validation(out / "validation.csv") if validate else None
     while (progress := _progress(config, step, start, minutes)) < 1:
         tasks = step_tasks(config, seed, step)
         for group in optimiser.param_groups:
@@ -97,10 +105,14 @@ def train(
         average.update_parameters(model)
         step, seen = step + 1, seen + len(tasks.x)
         log.add(step, time.monotonic() - start, value, error)
-        if time.monotonic() - start - saved > SAVE_SECONDS or step == config.steps:
+        if time.monotonic() - start - saved > SAVE_SECONDS:
             saved = time.monotonic() - start
             save(path, average.module, config, before, step, seen, saved)
+            if validation:
+                validation.add(average.module, config, step, seen)
     save(path, average.module, config, before, step, seen, time.monotonic() - start)
+    if validation:
+        validation.add(average.module, config, step, seen)
     return path
 
 

@@ -148,9 +148,9 @@ SMALL = Config(
     encoder=_SMALL,
     decoder=replace(
         _SMALL,
-        prior=PriorConfig(nodes=(8, 14, 20), rows=(48, 80), queries=40, interventions=0.5),
-        batch=16,
-        chunk=8,
+        prior=PriorConfig(nodes=(8, 14, 20), rows=(128, 256), queries=80, interventions=0.5),
+        batch=8,
+        chunk=4,
         rate=6e-3,
     ),
 )

@@ -37,8 +37,8 @@ class PriorConfig:
         nodes: of the benchmark's SCMs. parents: at most.
     """
 
-    benchmark: float = 0.5
-    noises: float = 0.4
+    benchmark: float = 0.6
+    noises: float = 0.2
     rows: tuple[int, int] = (20, 700)
     queries: int = 48
     nodes: tuple[int, ...] = (5, 10, 20, 50, 100)

@@ -1,4 +1,4 @@
-"""`python -m condfip`: train, infer, info, speed, plot."""
+"""`python -m condfip`: train, infer, info, speed, plot, scaling, goals."""
 
 import argparse
 import sys
@@ -14,6 +14,10 @@ from condfip.incontext.__main__ import add_goals
 from condfip.method import SHIPPED
 
 BAD_INPUT, INTERRUPTED = 1, 130
+LOGS = {
+    "Cond-FiP, encoder": "small-encoder.csv",
+    "Cond-FiP, decoder": "small-decoder.csv",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     plot.add_argument("folder", type=Path)
     plot.add_argument("--out", type=Path, help="default: FOLDER/curve.png")
     plot.set_defaults(run=run_plot)
+    scaling = commands.add_parser("scaling", help="draw the shipped weights' errors over training")
+    scaling.add_argument("--out", type=Path, default=Path("scaling.png"))
+    scaling.set_defaults(run=run_scaling)
     add_goals(commands)
     return top
 
@@ -163,6 +170,13 @@ def run_speed(_: argparse.Namespace) -> None:
     from condfip.speed import report
 
     report()
+
+
+def run_scaling(options: argparse.Namespace) -> None:
+    """Draws errors of the shipped weights' trainings against what they had seen."""
+    from condfip.curve import draw_scaling
+
+    print(draw_scaling({title: SHIPPED.parent / log for title, log in LOGS.items()}, options.out))
 
 
 def run_plot(options: argparse.Namespace) -> None:

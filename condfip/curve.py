@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from condfip.config import STAGES
 
+SCENARIOS = ("LIN_IN", "RFF_IN", "RFF_OUT")
+TICKS = (0.02, 0.05, 0.1, 0.2, 0.5)
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -29,12 +32,43 @@ def draw(folder: Path, out: Path) -> Path:
     return out
 
 
+def draw_scaling(logs: dict[str, Path], out: Path) -> Path:
+    """Draws validation scores against the number of datasets (or tasks) seen, a panel a log.
+
+    Args:
+        logs: CSV files by title. out: the picture.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2 * len(logs), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(logs), sharey=True, squeeze=False)[0]
+    for axes, (title, log) in zip(panels, logs.items(), strict=True):
+        rows = read(log)
+        unit = next(name for name in ("datasets", "tasks") if name in rows[0])
+        seen = [float(row[unit]) for row in rows]
+        for name in SCENARIOS:
+            axes.plot(seen, [float(row[name]) for row in rows], label=name)
+        axes.set(title=title, xlabel=f"{unit} seen", xscale="log", yscale="log")
+        axes.set_yticks(TICKS, TICKS)
+        axes.yaxis.set_minor_formatter("")
+        axes.grid(True, which="both", alpha=0.2)
+    figure.axes[0].set_ylabel("noise error, d = 10, n = 400")
+    figure.axes[0].legend()
+    figure.savefig(out, dpi=150)
+    return out
+
+
+def read(log: Path) -> list[dict[str, str]]:
+    """Rows of a training log."""
+    with log.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def curve(axes: "Axes", log: Path) -> None:
     """One stage on one pair of axes."""
-    with log.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read(log)
     minutes = [float(row["seconds"]) / 60 for row in rows]
-    for name in [key for key in rows[0] if key not in ("step", "seconds")]:
+    for name in [key for key in rows[0] if key not in ("step", "datasets", "seconds")]:
         axes.plot(minutes, [float(row[name]) for row in rows], label=name)
     axes.set(title=log.stem, xlabel="minutes", ylabel="error, standardised units", yscale="log")
     axes.legend()

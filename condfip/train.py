@@ -17,6 +17,7 @@ from condfip.validate import Validation
 
 DONE, INTERRUPTED = 0, 130
 SAVE_SECONDS = 60
+COUNTS = ("datasets", "seconds")  # for the log only
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def report(run: Run, losses: list[float], validation: Validation, out: Path) -> 
     scores = validation.scores(run.result())
     row = {
         "step": run.step,
+        "datasets": run.datasets,
         "seconds": round(run.seconds, 1),
         "loss": round(sum(losses) / len(losses), 5),
         **{name: round(value, 5) for name, value in scores.items()},
@@ -163,7 +165,7 @@ def report(run: Run, losses: list[float], validation: Validation, out: Path) -> 
     log(out / f"{run.stage}.csv", row)
     speed = run.datasets / max(run.seconds, 1e-9)
     left = run.seconds * (1 / max(run.progress, 1e-9) - 1) / 60
-    told = " ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "seconds")
+    told = " ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in COUNTS)
     print(f"{run.stage} {told}; {speed:.1f} datasets/s, {left:.0f} min left", flush=True)
 
 

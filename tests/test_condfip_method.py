@@ -262,6 +262,12 @@ def test_info_and_plot_tell_of_a_run(weights, tmp_path, capsys):
     assert (tmp_path / "curve.png").stat().st_size > 1000
 
 
+def test_scaling_draws_the_logs_of_the_shipped_weights(tmp_path):
+    assert main(["scaling", "--out", str(tmp_path / "scaling.png")]) == 0
+    assert (tmp_path / "scaling.png").stat().st_size > 1000
+    assert main(["scaling", "--out", str(tmp_path / "nowhere" / "scaling.png")]) == 1
+
+
 def errors(method: CondFiP, p: Problem) -> dict[str, float]:
     estimate = method.fit(p.context, p.graph)
     asked = ("noise", "sample", "counterfactual", "noise_smoothed")

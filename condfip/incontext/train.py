@@ -109,10 +109,10 @@ def train(
             saved = time.monotonic() - start
             save(path, average.module, config, before, step, seen, saved)
             if validation:
-                validation.add(average.module, config, step, seen)
+                validation.add(average.module, config, step, before["tasks"] + seen)
     save(path, average.module, config, before, step, seen, time.monotonic() - start)
     if validation:
-        validation.add(average.module, config, step, seen)
+        validation.add(average.module, config, step, before["tasks"] + seen)
     return path
 
 

@@ -4,6 +4,7 @@ A method is any class, built without arguments, with `fit(df, graph, *, seed=0)`
 needs `noise(df)` and `generate(u, do=None)`; `complete` adds the other verbs.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,7 +66,7 @@ def fit_per_node(
     return fit_additive(df, graph, learn, seed)
 
 
-class AdditiveMethod:
+class AdditiveMethod(ABC):
     """A method whose subclass has only to learn standardised mechanisms (`_learn`, a `Learn`).
 
     Args:
@@ -86,8 +87,9 @@ class AdditiveMethod:
         """Fits every node; see `fit_additive`."""
         return fit_additive(df, graph, self._learn, seed)
 
+    @abstractmethod
     def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> Predict:
-        raise NotImplementedError
+        """See `Learn`."""
 
 
 class PerNode:

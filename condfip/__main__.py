@@ -82,6 +82,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     add("--every", type=int, default=100, help="steps between validations")
     add("--chunk", type=int, help="datasets held in memory at once")
     add("--rate", type=float, help="peak learning rate")
+    add("--effect", type=float, help="weight of the errors of effects in the decoder's loss")
     add("--pooling", choices=POOLINGS, help="over samples, in the decoder")
     add("--variant", choices=("lorch", "causica"), help="of the prior")
     add("--mechanisms", nargs="+", choices=("LIN", "RFF"), help="of the prior")
@@ -106,7 +107,7 @@ def run_train(options: argparse.Namespace) -> int:
     """Trains one stage or both."""
     from condfip.train import Plan, run_plan
 
-    names = ("rate", "chunk", "steps")
+    names = ("rate", "chunk", "steps", "effect")
     stage = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     prior = {"variant": options.variant, "mechanisms": options.mechanisms}
     prior = {k: tuple(v) if k == "mechanisms" else v for k, v in prior.items() if v}

@@ -14,14 +14,21 @@ def ancestral(
     Args:
         scm: of B datasets. context, queries: how many rows of each. intervened: how many of the
             queries, the last ones, are drawn under a do() of the dataset's own: one node, uniform,
-            at the value of a context row between its 10 % and 90 % quantiles. A clamped node's
+            at the value of a context row between its 10 % and 90 % quantiles. They are the
+            counterfactuals of the first queries: same noise, in order. A clamped node's
             rows are its value, not F plus noise. generator: of the draws, on the SCM's device.
+
+    Raises:
+        ValueError: more than half of the queries intervened, so that some have no partner.
     """
-    u = scm.noise_model.draw(context + queries, generator)
+    if 2 * intervened > queries:
+        raise ValueError(f"{intervened} of {queries} queries intervened: at most half can be")
+    u = scm.noise_model.draw(context + queries - intervened, generator)
     rows = scm.generate(u)
     if intervened:
         do = _interventions(rows[:, :context], generator)
-        rows = torch.cat([rows[:, :-intervened], scm.generate(u[:, -intervened:], do)], 1)
+        again = u[:, context : context + intervened]
+        rows, u = torch.cat([rows, scm.generate(again, do)], 1), torch.cat([u, again], 1)
     f = scm.mechanisms(rows)
     return rows, f, f + u
 

@@ -40,8 +40,8 @@ class PriorConfig:
 
     Attributes:
         nodes, rows: a step draws one of each. rows counts the context.
-        queries: further rows that the decoder is scored on. interventions: share of these that
-            are drawn under a do(); published: none.
+        queries: further rows that the decoder is scored on. interventions: share of these, at most
+            half, that are drawn under a do() with the noise of the others; published: none.
         mechanisms: LIN, RFF. graph_kinds: of `bench.scm.graphs`. variant: lorch or causica.
     """
 
@@ -53,6 +53,11 @@ class PriorConfig:
     graph_kinds: tuple[str, ...] = ("er", "sf_in", "sf_out")
     variant: str = "lorch"
 
+    @property
+    def intervened(self) -> int:
+        """How many queries are drawn under a do()."""
+        return int(self.interventions * self.queries)
+
 
 @dataclass(frozen=True)
 class StageConfig:
@@ -63,6 +68,8 @@ class StageConfig:
         rate: peak learning rate. warmup: steps. steps: after which the cosine has ended.
         betas, decay: of Adam. muon: orthogonalised updates of the matrices instead of Adam's.
         ema: of the weights that are used. clip: largest norm of a gradient.
+        effect: weight in the decoder's loss of the error of effects, F under a do() minus F
+            without it, same noise; published: 0. half: bfloat16 where the device is fast at it.
     """
 
     prior: PriorConfig = PriorConfig()
@@ -76,6 +83,8 @@ class StageConfig:
     muon: bool = False
     ema: float = 0.999
     clip: float = 1.0
+    effect: float = 0.0
+    half: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,7 @@ _SMALL = StageConfig(
     decay=0.0,
     muon=True,
     ema=0.998,
+    half=False,
 )
 SMALL = Config(
     "small",
@@ -152,6 +162,7 @@ SMALL = Config(
         batch=8,
         chunk=4,
         rate=6e-3,
+        effect=2.0,
     ),
 )
 

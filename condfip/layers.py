@@ -17,9 +17,15 @@ Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def parent_weights(scores: Tensor, allowed: Tensor) -> Tensor:
-    """exp(s) / max(1, sum of exp(s)) over the allowed last entries, exactly 0 elsewhere.
+    """exp(s) / max(1, sum of exp(s)) over the allowed last entries, exactly 0 elsewhere."""
+    powers, total = parent_powers(scores, allowed)
+    return powers / total
 
-    Both sides are divided by exp(m), m the largest score or 0, which changes nothing, so m has no
+
+def parent_powers(scores: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sides of the fraction of `parent_weights`; values are fewer to divide than weights.
+
+    Both are divided by exp(m), m the largest score or 0, which changes nothing, so m has no
     gradient. Entries that do not count are kept from underflow, where exp is many times slower.
 
     Source: the attention over a causal graph of Scetbon et al., "A Fixed-Point Approach for Causal
@@ -29,7 +35,7 @@ def parent_weights(scores: Tensor, allowed: Tensor) -> Tensor:
     with torch.no_grad():
         most = scores.masked_fill(~allowed, 0).amax(-1, keepdim=True).clamp(min=0)
     powers = (scores - most).clamp(LEAST, -LEAST).exp() * allowed
-    return powers / torch.maximum(powers.sum(-1, keepdim=True), (-most).exp())
+    return powers, torch.maximum(powers.sum(-1, keepdim=True), (-most).exp())
 
 
 def over_samples(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -44,8 +50,9 @@ def over_parents(adjacency: Tensor) -> Mix:
 
     def mix(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         query, key, value = (t.permute(0, 2, 3, 1, 4) for t in (query, key, value))
-        weights = parent_weights(query @ key.mT / query.shape[-1] ** 0.5, allowed)
-        return (weights.to(value.dtype) @ value).permute(0, 3, 1, 2, 4)
+        powers, total = parent_powers(query / query.shape[-1] ** 0.5 @ key.mT, allowed)
+        mixed = powers.to(value.dtype) @ value / total.to(value.dtype)
+        return mixed.permute(0, 3, 1, 2, 4)
 
     return mix
 

@@ -1,6 +1,6 @@
 """Training data: fresh standardised datasets of the Lorch prior, drawn on the device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -18,17 +18,24 @@ class Batch:
     Attributes:
         rows: context, then queries, [B, N, D]. target: F of all rows, [B, N, D].
         adjacency: [B, D, D], row = parent. context: how many rows are context.
+        pairs: how many of the queries, the last ones, are counterfactuals of the first ones.
     """
 
     rows: Tensor
     target: Tensor
     adjacency: Tensor
     context: int
+    pairs: int = 0
 
     def chunk(self, start: int, size: int) -> "Batch":
         """Some of the datasets."""
         part = slice(start, start + size)
-        return Batch(self.rows[part], self.target[part], self.adjacency[part], self.context)
+        return replace(
+            self,
+            rows=self.rows[part],
+            target=self.target[part],
+            adjacency=self.adjacency[part],
+        )
 
 
 def draw_batch(config: PriorConfig, size: int, generator: Generator) -> Batch:
@@ -42,7 +49,8 @@ def draw_batch(config: PriorConfig, size: int, generator: Generator) -> Batch:
     rows, target, adjacency = (torch.cat(p) for p in zip(*parts, strict=True))
     mean = rows[:, :context].mean(1, keepdim=True)
     scale = rows[:, :context].std(1, keepdim=True)
-    return Batch((rows - mean) / scale, (target - mean) / scale, adjacency, context)
+    rows, target = (rows - mean) / scale, (target - mean) / scale
+    return Batch(rows, target, adjacency, context, config.intervened)
 
 
 def _rows(
@@ -53,8 +61,7 @@ def _rows(
     kinds = zip(config.graph_kinds, _counts(count, len(config.graph_kinds), generator), strict=True)
     graphs = torch.cat([draw_graphs(kind, k, d, generator) for kind, k in kinds if k])
     scm = on_graphs(Family(f"{mechanism}_IN", config.variant), graphs, generator)
-    intervened = int(config.interventions * config.queries)
-    rows, f, _ = ancestral(scm, context, config.queries, intervened, generator)
+    rows, f, _ = ancestral(scm, context, config.queries, config.intervened, generator)
     return rows, f, scm.adjacency
 
 

@@ -23,27 +23,35 @@ from condfip.device import device_name, has_bfloat16
 from condfip.model import CondFiPModel
 from condfip.prior import Batch, draw_batch
 
-Loss = Callable[[CondFiPModel, Batch], Tensor]
+Loss = Callable[[CondFiPModel, Batch, float], Tensor]
 
 
 class Diverged(ArithmeticError):
     """The loss is no longer a number."""
 
 
-def encoder_loss(model: CondFiPModel, batch: Batch) -> Tensor:
+def encoder_loss(model: CondFiPModel, batch: Batch, _: float = 0.0) -> Tensor:
     """Mean over rows of the root of the mean squared error over nodes, for each dataset: [B]."""
     error = model.encoder(batch.rows, batch.adjacency).float() - batch.target
     return error.square().mean(2).sqrt().mean(1)
 
 
-def decoder_loss(model: CondFiPModel, batch: Batch) -> Tensor:
-    """Root of the mean squared error on the query rows, for each dataset: [B]."""
+def decoder_loss(model: CondFiPModel, batch: Batch, effect: float = 0.0) -> Tensor:
+    """Root of the mean squared error on the query rows, for each dataset: [B].
+
+    `effect` times the mean squared error of F's difference within the batch's pairs joins it: a
+    counterfactual needs no more than this difference.
+    """
     with torch.no_grad():
         tokens = model.encoder.tokens(batch.rows[:, : batch.context], batch.adjacency)
     data = model.decoder.embedding(tokens, batch.adjacency)
     answer = model.decoder(batch.rows[:, batch.context :], data, batch.adjacency)
     error = answer.float() - batch.target[:, batch.context :]
-    return error.square().mean((1, 2)).sqrt()
+    squares = error.square().mean((1, 2))
+    if effect and batch.pairs:
+        differences = error[:, -batch.pairs :] - error[:, : batch.pairs]
+        squares = squares + effect * differences.square().mean((1, 2))
+    return squares.sqrt()
 
 
 LOSSES: dict[str, Loss] = {"encoder": encoder_loss, "decoder": decoder_loss}
@@ -155,8 +163,10 @@ class Run:
         return total
 
     def _loss(self, part: Batch, device: torch.device) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
-            return LOSSES[self.stage](self.model, part).sum() / self.settings.batch
+        half = self.settings.half and has_bfloat16(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            loss = LOSSES[self.stage](self.model, part, self.settings.effect)
+            return loss.sum() / self.settings.batch
 
     @property
     def _network(self) -> nn.Module:

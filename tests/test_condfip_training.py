@@ -106,6 +106,30 @@ def test_accumulated_gradients_equal_those_of_the_whole_batch():
         torch.testing.assert_close(piece, p.grad)
 
 
+def test_the_last_queries_are_counterfactuals_of_the_first():
+    prior = PriorConfig(nodes=(5,), rows=(30,), queries=10, interventions=0.5)
+    batch = seeded(prior)
+    assert batch.pairs == batch.chunk(1, 2).pairs == 5
+    noise = (batch.rows - batch.target)[:, 30:]
+    free = (noise[:, 5:] - noise[:, :5]).abs() < 1e-4
+    assert (~free).any(1).sum(1).tolist() == [1] * 6  # the clamped node alone
+    with pytest.raises(ValueError, match="at most half"):
+        seeded(replace(prior, interventions=0.6))
+
+
+def test_the_decoder_loss_adds_errors_of_effects():
+    batch = seeded(PriorConfig(nodes=(4,), rows=(8,), queries=4, interventions=0.5), 2)
+    torch.manual_seed(0)
+    model = CondFiPModel(SMOKE.model)
+    plain, both = decoder_loss(model, batch), decoder_loss(model, batch, 3.0)
+    answer = model.decoder(
+        batch.rows[:, 8:], model.embedding(batch.rows[:, :8], batch.adjacency), batch.adjacency
+    )
+    effect = answer[:, 2:] - answer[:, :2] - batch.target[:, 10:] + batch.target[:, 8:10]
+    added = both.square() - plain.square()
+    torch.testing.assert_close(added, 3 * effect.square().mean((1, 2)), rtol=1e-4, atol=1e-6)
+
+
 def test_the_decoder_stage_leaves_the_encoder_alone():
     run = start("decoder")
     before = weights(run.model.encoder), weights(run.model.decoder)
@@ -116,9 +140,9 @@ def test_the_decoder_stage_leaves_the_encoder_alone():
 
 @pytest.mark.parametrize("stage", LOSSES)
 def test_bfloat16_gives_nearly_the_same_loss(stage, monkeypatch):
-    plain = start(stage).advance(CPU)
     monkeypatch.setattr(run_module, "has_bfloat16", lambda _: True)
-    assert start(stage).advance(CPU) == pytest.approx(plain, rel=0.02)
+    plain, rough = start(stage).advance(CPU), start(stage, half=True).advance(CPU)
+    assert rough != plain and rough == pytest.approx(plain, rel=0.02)
 
 
 def test_the_rate_warms_up_then_falls_to_zero_and_stays_there():
@@ -242,7 +266,7 @@ def test_a_loss_that_is_no_number_stops_with_a_message(tmp_path, monkeypatch, ca
 
 
 def test_too_little_memory_names_the_chunk_that_fits(tmp_path, monkeypatch, capsys):
-    def greedy(model: CondFiPModel, batch: Batch) -> torch.Tensor:
+    def greedy(model: CondFiPModel, batch: Batch, _: float) -> torch.Tensor:
         if len(batch.rows) > 1:
             raise torch.OutOfMemoryError
         return encoder_loss(model, batch)

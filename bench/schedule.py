@@ -19,7 +19,8 @@ Size = tuple[int, int]
 class Expectations:
     """Seconds of a cell: the median over past cells of its method and size (d, n_context).
 
-    Where no past cell had that size, the nearest size (in logarithms) answers.
+    Where no past cell had that size, the nearest size (in logarithms) answers, times the ratio of
+    nodes.
     """
 
     def __init__(self) -> None:
@@ -62,7 +63,8 @@ class Expectations:
         sizes = self.seen.get(method)
         if not sizes:
             return None
-        return median(sizes[min(sizes, key=lambda size: _distance(size, asked))])
+        nearest = min(sizes, key=lambda size: _distance(size, asked))
+        return median(sizes[nearest]) * asked[0] / nearest[0]
 
     def total(self, cells: Iterable[Cell]) -> tuple[float, int]:
         """Seconds of the cells that can be told, and how many cannot."""

@@ -1,4 +1,4 @@
-"""`python -m condfip`: train, infer, info, speed, plot, scaling, goals."""
+"""`python -m condfip`: train, infer, info, speed, plot, scaling, ablation, goals."""
 
 import argparse
 import sys
@@ -62,6 +62,11 @@ def parser() -> argparse.ArgumentParser:
     scaling = commands.add_parser("scaling", help="draw the shipped weights' errors over training")
     scaling.add_argument("--out", type=Path, default=Path("scaling.png"))
     scaling.set_defaults(run=run_scaling)
+    ablation = commands.add_parser("ablation", help="stages trained on one kind of mechanism")
+    ablation.add_argument("--steps", type=int, default=600, help="of every network")
+    ablation.add_argument("--out", type=Path, default=Path("runs") / "ablation")
+    ablation.add_argument("--threads", type=int, default=0)
+    ablation.set_defaults(run=run_ablation)
     add_goals(commands)
     return top
 
@@ -178,6 +183,14 @@ def run_scaling(options: argparse.Namespace) -> None:
     from condfip.curve import draw_scaling
 
     print(draw_scaling({title: SHIPPED.parent / log for title, log in LOGS.items()}, options.out))
+
+
+def run_ablation(options: argparse.Namespace) -> None:
+    """Prints a Markdown table, once all networks are trained."""
+    from condfip.ablation import markdown
+
+    for line in markdown(options.out, options.steps):
+        print(line)
 
 
 def run_plot(options: argparse.Namespace) -> None:

@@ -1,13 +1,19 @@
 """Scores of networks in training on fixed problems, through the same interface that users call."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+
+from bench.method import StandardisedMechanisms
 from bench.metrics import rmse
 from bench.suites.lorch import LorchTask
 from bench.task import Problem
 from condfip.checkpoint import Checkpoint
 from condfip.method import CondFiP
+
+Answer = Callable[[np.ndarray], np.ndarray]
 
 SEED = 1  # the benchmark's problems have seed 0
 GRAPHS = {"IN": ("er", "sf_in", "sf_out"), "OUT": ("ws", "sbm")}
@@ -48,8 +54,16 @@ class Validation:
 
     def _error(self, method: CondFiP, problem: Problem) -> float:
         mechanisms = method.fit_arrays(problem.data).mechanisms
-        x = problem.query_rows
-        answer = (
-            mechanisms.smoothed(x) if self.stage == "encoder" else mechanisms(x, range(x.shape[1]))
-        )
-        return rmse(x - answer - problem.query_noise_rows, problem.scale)
+        answer = mechanisms.smoothed if self.stage == "encoder" else every_node(mechanisms)
+        return noise_error(answer, problem)
+
+
+def every_node(mechanisms: StandardisedMechanisms) -> Answer:
+    """F of all nodes."""
+    return lambda x: mechanisms(x, range(x.shape[1]))
+
+
+def noise_error(answer: Answer, problem: Problem) -> float:
+    """Error of the query rows' noise under an F of rows, [N, D] -> [N, D]."""
+    x = problem.query_rows
+    return rmse(x - answer(x) - problem.query_noise_rows, problem.scale)

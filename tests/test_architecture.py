@@ -134,6 +134,13 @@ MAY_IMPORT = {
     "condfip.validate": ["condfip", *LEAVES, "bench.metrics", "bench.suites"],
     "condfip.incontext.validate": ["condfip", *LEAVES, "bench.metrics"],
     "condfip.incontext.goals": ["condfip", *LEAVES, "bench.metrics", "bench.registry"],
+    "condfip.ablation": [
+        "condfip",
+        *LEAVES,
+        "bench.metrics",
+        "bench.published",
+        "bench.registry",
+    ],
     "condfip.__main__": ["condfip"],
 }
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.registry import load_suite
 from condfip import run as run_module
 from condfip import train as train_module
 from condfip.__main__ import main
+from condfip.ablation import COLUMNS, ablate
 from condfip.checkpoint import load
 from condfip.config import SMALL, SMOKE, STAGES, Config, PriorConfig
 from condfip.model import CondFiPModel
@@ -310,3 +312,21 @@ def test_training_needs_torch_numpy_and_safetensors_only(tmp_path):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert load(tmp_path / "model.safetensors").stages["decoder"]["steps"] == 2
+
+
+def test_the_ablation_trains_each_network_once_and_sets_it_beside_the_paper(tmp_path):
+    tasks = load_suite("lorch", preset="smoke", scenario=list(COLUMNS), graph_kind=["er", "ws"])
+    rows = list(ablate(tmp_path, 1, tasks, SMOKE))
+    assert [row[:5] for row in rows[1:4]] == [
+        ["19", "noise_smoothed", "encoder", kind, "10"] for kind in ("LIN", "RFF", "both")
+    ]
+    assert len(rows) == 1 + 5 * 3 and rows[1][6].endswith("(paper 0.21)")
+    written = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*/model.safetensors")}
+    assert rows == list(ablate(tmp_path, 1, tasks, SMOKE))
+    assert len(written) == 8 and written == {p: p.stat().st_mtime_ns for p in written}
+    trained = load(tmp_path / "both-LIN" / "model.safetensors").config
+    assert trained.decoder.prior.mechanisms == ("LIN",)
+    assert load(tmp_path / "LIN-both" / "model.safetensors").config.decoder.prior.mechanisms == (
+        "LIN",
+        "RFF",
+    )

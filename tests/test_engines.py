@@ -155,6 +155,8 @@ def test_the_longest_expected_cells_start_first_and_strangers_before_them():
         row = {"method": method, "d": 10, "n_context": 50, "status": "ok"}
         expectations.add({"result": row, "run": {"fit_s": fit_s, "query_s": 0.5}})
     assert expectations.seconds(Cell(TASKS[0], "linear")) == 9.5
+    larger = load_suite("lorch", preset="smoke", d=[30])[0]
+    assert expectations.seconds(Cell(larger, "linear")) == pytest.approx(3 * 9.5)
     order = [cell.method for cell in longest_first(CELLS, expectations)]
     assert order == [METHODS[2]] * 2 + ["linear"] * 2 + ["marginal"] * 2
     assert expectations.total(CELLS) == (pytest.approx(2 * 9.5 + 2 * 0.7), 2)

@@ -94,6 +94,12 @@ def train(
     start, saved, step, lost, log = time.monotonic(), 0.0, 0, 0, Log(out / "train.csv")
     path, seen = out / f"incontext-{config.name}.safetensors", 0
     validation = Validation(out / "validation.csv") if validate else None
+
+    def keep() -> None:
+        save(path, average.module, config, before, step, seen, saved)
+        if validation:
+            validation.add(average.module, config, step, before["tasks"] + seen)
+
     while (progress := _progress(config, step, start, minutes)) < 1:
         tasks = step_tasks(config, seed, step)
         for group in optimiser.param_groups:
@@ -107,12 +113,9 @@ def train(
         log.add(step, time.monotonic() - start, value, error)
         if time.monotonic() - start - saved > SAVE_SECONDS:
             saved = time.monotonic() - start
-            save(path, average.module, config, before, step, seen, saved)
-            if validation:
-                validation.add(average.module, config, step, before["tasks"] + seen)
-    save(path, average.module, config, before, step, seen, time.monotonic() - start)
-    if validation:
-        validation.add(average.module, config, step, before["tasks"] + seen)
+            keep()
+    saved = time.monotonic() - start
+    keep()
     return path
 
 

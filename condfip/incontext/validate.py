@@ -2,14 +2,14 @@
 
 import csv
 from pathlib import Path
+from statistics import mean
 
-from bench.metrics import rmse
 from bench.task import Problem
 from condfip.incontext.config import Config
 from condfip.incontext.method import InContext
 from condfip.incontext.model import InContextModel
 from condfip.incontext.weights import Pretrained
-from condfip.validate import fixed_problems
+from condfip.validate import every_node, fixed_problems, noise_error
 
 
 class Validation:
@@ -26,7 +26,7 @@ class Validation:
         """Scores a network and writes it down."""
         method = InContext.of(Pretrained(config, model, {}, ""))
         scores = {
-            scenario: round(sum(_error(method, p) for p in problems) / len(problems), 5)
+            scenario: round(mean(_error(method, p) for p in problems), 5)
             for scenario, problems in self.problems.items()
         }
         new = not self.path.exists()
@@ -39,7 +39,4 @@ class Validation:
 
 
 def _error(method: InContext, problem: Problem) -> float:
-    mechanisms = method.fit_arrays(problem.data).mechanisms
-    x = problem.query_rows
-    answer = mechanisms(x, range(x.shape[1]))
-    return rmse(x - answer - problem.query_noise_rows, problem.scale)
+    return noise_error(every_node(method.fit_arrays(problem.data).mechanisms), problem)

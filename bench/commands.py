@@ -43,6 +43,7 @@ from bench.run import (
 from bench.scaffold import new_method
 from bench.tables import metrics_of, paper_table, read_results
 from bench.task import Dataset
+from bench.verdicts import verdicts
 
 SHARED = 0.9
 
@@ -272,7 +273,7 @@ def compare_command(options: argparse.Namespace) -> int:
     """Prints a run beside the published figures or another run."""
     frame = read_results(options.folder)
     if str(options.other) == "paper":
-        table = compare_paper(frame)
+        table = verdicts(frame) if options.count else compare_paper(frame)
     else:
         table = compare_runs(frame, read_results(options.other))
     print(render(table, options.format), end="")

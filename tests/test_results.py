@@ -17,6 +17,7 @@ from bench.records import COLUMNS
 from bench.render import render
 from bench.stats import combined_se, mean_se, paired_difference
 from bench.tables import Entry, Table, metrics_of, paper_table, read_results
+from bench.verdicts import verdicts
 
 ROOT = Path(__file__).parents[1]
 RUNS = sorted(path.parent for path in (ROOT / "results").glob("*/results.csv"))
@@ -109,6 +110,17 @@ def test_the_quick_run_compares_with_the_paper():
     frame = read_results(ROOT / "results" / "lorch-quick")
     rows = pd.DataFrame(compare_paper(frame).rows, columns=compare_paper(frame).header)
     assert set(rows["paper"]) == {"Cond-FiP", "DECI", "DoWhy", "FiP"}
+
+
+def test_verdicts_count_what_the_comparison_shows():
+    frame = read_results(ROOT / "results" / "lorch-quick")
+    rows = compare_paper(frame).rows
+    gaps = [float(row[7]) for row in rows if row[:1] + row[3:4] == ["sample", "Cond-FiP"]]
+    counted = {(row[0], row[1]): row[2:] for row in verdicts(frame).rows}
+    low, even, high = map(int, counted["sample", "condfip"][0].split(" / "))
+    assert (low, high) == (sum(g < -2 for g in gaps), sum(g > 2 for g in gaps))
+    assert low + even + high == len(gaps) == 8
+    assert counted["noise_smoothed", "condfip"][1:] == ["", "", ""]
 
 
 def test_a_table_of_the_paper_has_ours_beside_it():

@@ -272,6 +272,8 @@ def report_command(options: argparse.Namespace) -> int:
 def compare_command(options: argparse.Namespace) -> int:
     """Prints a run beside the published figures or another run."""
     frame = read_results(options.folder)
+    if options.methods:
+        frame = frame[frame["method"].isin(options.methods.split(","))]
     if str(options.other) == "paper":
         table = verdicts(frame) if options.count else compare_paper(frame)
     else:

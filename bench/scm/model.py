@@ -15,7 +15,8 @@ from bench.scm.plan import Group, Plan
 class SCM:
     """B SCMs of D nodes that share one family of mechanisms.
 
-    Rows are [B, N, D]. `do` is [B, D]: the value of a clamped node, NaN where a node is free.
+    Rows are [B, N, D]. `do` is [B, D], or [B, N, D] for rows of their own: the value
+    of a clamped node, NaN where a node is free.
     """
 
     adjacency: Tensor  # [B, D, D]
@@ -46,7 +47,7 @@ class SCM:
     def generate(self, u: Tensor, do: Tensor | None = None) -> Tensor:
         """Solves x = F(x) + u, each node once, after its parents."""
         x = _flat(u).clone()
-        clamp = None if do is None else do.flatten()[:, None]
+        clamp = None if do is None else _flat(do if do.ndim == 3 else do[:, None])
         for group in self.plan.groups:
             value = x[group.child] + self._apply(x, group)
             if clamp is not None:

@@ -148,6 +148,18 @@ def on_first(scm):
     return SCM(scm.adjacency[:1], plan, replace(scm.mechanism, **parameters), noise)
 
 
+def test_rows_may_have_a_do_of_their_own():
+    scm = draw_scms(Family("LIN_IN"), "er", 6, 2, generator(3)).to(torch.float64)
+    u = scm.noise_model.draw(3, generator())
+    do = torch.full((2, 3, 6), torch.nan, dtype=torch.float64)
+    do[:, 0, 1], do[0, 1, 4] = 2.0, -1.0
+    together = scm.generate(u, do)
+    for row in range(3):
+        torch.testing.assert_close(
+            together[:, row], scm.generate(u[:, row : row + 1], do[:, row])[:, 0]
+        )
+
+
 def test_do_leaves_non_descendants_alone():
     scm = draw_scms(Family("RFF_IN"), "er", 15, 1, generator(3)).to(torch.float64)
     u = scm.noise_model.draw(10, generator())

@@ -39,12 +39,11 @@ class PublishedSCM(CondFiPSCM):
 
     noise_metric = False
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)
-        names, _, mechanisms, context = arguments
-        residuals = context - mechanisms.smoothed(context)
-        self.residuals = residuals - residuals.mean(0)
-        self.noise_scale = self.residuals.std(0, ddof=1)
+    @cached_property
+    def centred(self) -> np.ndarray:
+        """What the encoder leaves of the context."""
+        residuals = self.context - self.mechanisms.smoothed(self.context)
+        return residuals - residuals.mean(0)
 
     def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
         """See `noise_smoothed`."""

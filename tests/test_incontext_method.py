@@ -11,7 +11,7 @@ from bench.conformance import check
 from bench.registry import load_suite
 from bench.task import Dataset
 from condfip.incontext.goals import Bench, Goal, size, suites
-from condfip.incontext.method import InContext, order
+from condfip.incontext.method import InContext
 from condfip.incontext.weights import SHIPPED, describe, load
 
 NAME = "condfip.incontext.method:InContext"
@@ -73,19 +73,6 @@ def test_more_rows_give_smaller_errors():
         mean, _ = InContext().fit(problem.context, problem.graph).predict_mechanism(problem.query)
         errors.append(float(np.abs(problem.query - problem.query_noise - mean).to_numpy().mean()))
     assert errors[1] < 0.6 * errors[0]
-
-
-def test_levels_and_descendants_of_a_graph():
-    graph = nx.DiGraph([("a", "c"), ("b", "c"), ("c", "d"), ("a", "d")])
-    data = Dataset.of(np.zeros((3, 4)) + np.arange(3)[:, None], nx.DiGraph())
-    names = list("abcd")
-    adjacency = np.zeros((4, 4), dtype=bool)
-    for u, v in graph.edges:
-        adjacency[names.index(u), names.index(v)] = True
-    levels, below = order(adjacency)
-    assert levels == [[0, 1], [2], [3]]
-    assert below[0].tolist() == [False, False, True, True]
-    assert order(data.adjacency)[0] == [[0, 1, 2, 3]]
 
 
 def test_it_says_what_it_was_trained_on():

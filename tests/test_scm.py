@@ -11,7 +11,7 @@ from bench.scm.mechanisms import Draw, Linear, Ranges, draw_random_features
 from bench.scm.model import SCM
 from bench.scm.noise import NOISES, Noise
 from bench.scm.plan import make_plan
-from bench.scm.table import AdditiveSCM, TrueSCM
+from bench.scm.table import AdditiveSCM, TrueSCM, order
 
 
 def generator(seed=0):
@@ -146,6 +146,38 @@ def on_first(scm):
     parameters = {f.name: cut(getattr(scm.mechanism, f.name)) for f in fields(scm.mechanism)}
     noise = replace(scm.noise_model, scale=scm.noise_model.scale[:1])
     return SCM(scm.adjacency[:1], plan, replace(scm.mechanism, **parameters), noise)
+
+
+def test_levels_and_descendants_of_a_graph():
+    adjacency = np.zeros((4, 4), dtype=bool)
+    for edge in ("ac", "bc", "cd", "ad"):
+        adjacency["abcd".index(edge[0]), "abcd".index(edge[1])] = True
+    levels, below = order(adjacency)
+    assert levels == [[0, 1], [2], [3]]
+    assert ["".join(np.array(list("abcd"))[row]) for row in below] == ["cd", "cd", "d", ""]
+    assert order(np.zeros((3, 3), dtype=bool))[0] == [[0, 1, 2]]
+    with pytest.raises(ValueError, match="cycle"):
+        order(adjacency | adjacency.T)
+
+
+def test_only_what_do_can_change_is_evaluated():
+    asked = []
+
+    def mechanisms(x, nodes):
+        asked.append(list(nodes))
+        return np.stack([x[:, j - 1] if j in (1, 2) else np.ones(len(x)) for j in nodes], 1)
+
+    chain = np.zeros((4, 4), dtype=bool)
+    chain[0, 1] = chain[1, 2] = True  # 0 -> 1 -> 2, and 3 alone
+    scm = AdditiveSCM("abcd", chain, mechanisms, np.zeros((5, 4)))
+    x = np.arange(8.0).reshape(2, 4)
+    done = scm.counterfactual(x, {"b": 10.0})
+    assert asked == [[2], [2]] and done.to_numpy().tolist() == [[0, 10, 11, 3], [4, 10, 11, 7]]
+    asked.clear()
+    for value in (1.0, 2.0):
+        row = scm.generate(np.zeros((1, 4)), {"b": value}).to_numpy()[0]
+        assert row.tolist() == [1, value, value, 1]
+    assert asked == [[0, 3], [1], [2], [2], [2]]  # once without do, then what follows b
 
 
 def test_rows_may_have_a_do_of_their_own():

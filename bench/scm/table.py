@@ -1,6 +1,7 @@
 """The five verbs over tables with named columns: what a truth and an estimate have in common."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,12 +133,18 @@ class TrueSCM(TableSCM):
 class AdditiveSCM(TableSCM):
     """An estimated F with the context's residuals as its noise.
 
+    Verbs evaluate only the nodes that `do` can change. The last solution without `do` is kept,
+    since interventions are asked for in series.
+
     Args:
         names: columns. adjacency: [D, D], row = parent.
         mechanisms: (x [N, D], nodes) -> F of these nodes, [N, len(nodes)]; reads parents only.
         context: rows whose residuals `sample` draws from, [N, D].
         noise_scale: the method's own estimate of each node's noise standard deviation, [D], to
             which residuals are scaled; None leaves them as they are.
+
+    Raises:
+        ValueError: the graph has a cycle.
     """
 
     def __init__(
@@ -149,27 +156,65 @@ class AdditiveSCM(TableSCM):
         noise_scale: np.ndarray | None = None,
     ) -> None:
         super().__init__(names)
-        level = (
-            make_plan(torch.from_numpy(np.asarray(adjacency, dtype=bool))[None]).level[0].numpy()
-        )
-        self.levels = [np.flatnonzero(level == k).tolist() for k in range(level.max() + 1)]
-        self.mechanisms = mechanisms
-        residuals = context - self._mechanisms(context)
-        residuals = residuals - residuals.mean(0)
-        spread = residuals.std(0, ddof=1) if len(residuals) > 1 else np.zeros(len(self.names))
-        self.noise_scale = spread if noise_scale is None else noise_scale
+        self.levels, self.below = order(np.asarray(adjacency, dtype=bool))
+        self.mechanisms, self.context = mechanisms, context
+        self.free: tuple[np.ndarray, np.ndarray] | None = None
+        if noise_scale is not None:
+            self.noise_scale = noise_scale
+
+    @cached_property
+    def centred(self) -> np.ndarray:
+        """Residuals of the context, with mean zero, [N, D]."""
+        residuals = self.context - self._mechanisms(self.context)
+        return residuals - residuals.mean(0)
+
+    @cached_property
+    def noise_scale(self) -> np.ndarray:
+        """Noise standard deviations, [D]."""
+        return self._spread()
+
+    @cached_property
+    def residuals(self) -> np.ndarray:
+        """What `sample` draws from, [N, D]."""
+        spread = self._spread()
         ratio = np.divide(self.noise_scale, spread, out=np.ones_like(spread), where=spread > 0)
-        self.residuals = residuals * ratio
+        return self.centred * ratio
+
+    def _spread(self) -> np.ndarray:
+        alone = len(self.centred) == 1
+        return np.zeros(len(self.names)) if alone else self.centred.std(0, ddof=1)
+
+    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
+        """See `TableSCM`; nodes that do not descend from `do` keep their values."""
+        clamps, x = self._clamps(do), to_array(df, self.names)
+        changed = self._changed(clamps)
+        u = np.zeros_like(x)
+        if changed:
+            u[:, changed] = x[:, changed] - self.mechanisms(x, changed)
+        return self._answer(self._clamped(x, u, clamps), df)
 
     def _mechanisms(self, x: np.ndarray) -> np.ndarray:
         return self.mechanisms(x, range(x.shape[1]))
 
     def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
-        x = np.where(np.isnan(clamps), u, clamps)
-        for nodes in self.levels:
-            value = u[:, nodes] + self.mechanisms(x, nodes)
-            x[:, nodes] = np.where(np.isnan(clamps[nodes]), value, clamps[nodes])
+        if self.free is None or not np.array_equal(self.free[0], u):
+            x = u.copy()
+            for nodes in self.levels:
+                x[:, nodes] = u[:, nodes] + self.mechanisms(x, nodes)
+            self.free = u.copy(), x
+        return self._clamped(self.free[1], u, clamps)
+
+    def _clamped(self, x: np.ndarray, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
+        """Rows `x`, a solution for noise `u`, with nodes clamped and what follows solved again."""
+        x, changed = np.where(np.isnan(clamps), x, clamps), set(self._changed(clamps))
+        for level in self.levels:
+            if nodes := [j for j in level if j in changed]:
+                x[:, nodes] = u[:, nodes] + self.mechanisms(x, nodes)
         return x
+
+    def _changed(self, clamps: np.ndarray) -> list[int]:
+        clamped = ~np.isnan(clamps)
+        return np.flatnonzero(self.below[clamped].any(0) & ~clamped).tolist()
 
     def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -177,3 +222,17 @@ class AdditiveSCM(TableSCM):
             return rng.standard_normal((n, len(self.names))) * self.noise_scale
         rows = rng.integers(len(self.residuals), size=(n, len(self.names)))
         return np.take_along_axis(self.residuals, rows, 0)
+
+
+def order(adjacency: np.ndarray) -> tuple[list[list[int]], np.ndarray]:
+    """Nodes by their longest path from a root, and who descends from whom [D, D].
+
+    Raises:
+        ValueError: the graph has a cycle.
+    """
+    level = make_plan(torch.from_numpy(adjacency)[None]).level[0].numpy()
+    levels = [np.flatnonzero(level == k).tolist() for k in range(level.max() + 1)]
+    below = adjacency.copy()
+    for node in (j for nodes in reversed(levels) for j in nodes):
+        below[node] |= below[adjacency[node]].any(0)
+    return levels, below

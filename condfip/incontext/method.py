@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from bench.method import StandardisedMechanisms
-from bench.scm.table import AdditiveSCM, Do, TableSCM, to_array
+from bench.scm.table import AdditiveSCM, Do, to_array
 from bench.task import Dataset, Task
 from condfip.incontext.nodes import Nodes
 from condfip.incontext.weights import SHIPPED, Pretrained, load
@@ -86,16 +86,10 @@ def _learn(model: object, device: str, z: np.ndarray, parents: list[np.ndarray],
 
 
 class InContextSCM(AdditiveSCM):
-    """The estimate. Verbs evaluate only the nodes that `do` can change.
-
-    The last solution without `do` is kept, since interventions are asked for in series.
-    """
+    """The estimate, with a posterior of F and intervals."""
 
     def __init__(self, data: Dataset, mechanisms: StandardisedMechanisms) -> None:
-        TableSCM.__init__(self, data.names)
-        self.mechanisms, self.context = mechanisms, data.rows
-        self.levels, self.below = order(data.adjacency)
-        self.free: tuple[np.ndarray, np.ndarray] | None = None
+        super().__init__(data.names, data.adjacency, mechanisms, data.rows)
 
     def predict_mechanism(self, df: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.DataFrame]":
         """Mean and standard deviation of F of each node, given its parents in `df`."""
@@ -115,15 +109,6 @@ class InContextSCM(AdditiveSCM):
         middle, scale = self._mechanisms(x), np.hypot(self._deviations(x), self.noise_scale)
         return self._answer(middle + low * scale, df), self._answer(middle + high * scale, df)
 
-    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
-        """See `TableSCM`; nodes that do not descend from `do` keep their values."""
-        clamps, x = self._clamps(do), to_array(df, self.names)
-        changed = self._changed(clamps)
-        u = np.zeros_like(x)
-        if changed:
-            u[:, changed] = x[:, changed] - self.mechanisms(x, changed)
-        return self._answer(self._clamped(x, u, clamps), df)
-
     def sample(
         self,
         n: int,
@@ -142,23 +127,6 @@ class InContextSCM(AdditiveSCM):
             drawn = self.mechanisms(x, nodes) + normal[:, nodes] * self._deviations(x, nodes)
             x[:, nodes] = np.where(np.isnan(clamps[nodes]), u[:, nodes] + drawn, clamps[nodes])
         return self._answer(x, None)
-
-    def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
-        if self.free is None or not np.array_equal(self.free[0], u):
-            self.free = u.copy(), super()._generate(u, np.full(u.shape[1], np.nan))
-        return self._clamped(self.free[1], u, clamps)
-
-    def _clamped(self, x: np.ndarray, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
-        """Rows `x`, a solution for noise `u`, with nodes clamped and what follows solved again."""
-        x, changed = np.where(np.isnan(clamps), x, clamps), set(self._changed(clamps))
-        for level in self.levels:
-            if nodes := [j for j in level if j in changed]:
-                x[:, nodes] = u[:, nodes] + self.mechanisms(x, nodes)
-        return x
-
-    def _changed(self, clamps: np.ndarray) -> list[int]:
-        clamped = ~np.isnan(clamps)
-        return np.flatnonzero(self.below[clamped].any(0) & ~clamped).tolist()
 
     def _deviations(self, x: np.ndarray, nodes: Sequence[int] | None = None) -> np.ndarray:
         """Standard deviations of F of `nodes` at rows [N, D], in the data's units."""
@@ -202,14 +170,3 @@ class InContextSCM(AdditiveSCM):
         n = len(z)
         wide = 0.5 + (chance - 0.5) * (n + 1) / n
         return np.quantile(z, np.clip(wide, 0, 1), axis=0)
-
-
-def order(adjacency: np.ndarray) -> tuple[list[list[int]], np.ndarray]:
-    """Nodes by their longest path from a root, and who descends from whom [D, D]."""
-    below, step = adjacency.copy(), adjacency
-    depth = np.zeros(len(adjacency), dtype=int)
-    while step.any():
-        depth[step.any(0)] += 1
-        step = (step.astype(float) @ adjacency) > 0
-        below |= step
-    return [np.flatnonzero(depth == k).tolist() for k in range(depth.max() + 1)], below

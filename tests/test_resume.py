@@ -128,7 +128,7 @@ def test_a_changed_result_is_no_record(tmp_path):
     record["result"]["metrics"]["noise"][1] = 0.0
     write_record(path, record)
     assert read_record(path) is None
-    assert read_record(Path("results/sachs-quick/records").resolve()) is None
+    assert read_record(Path("results/lorch-quick/records").resolve()) is None
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import shlex
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.cli import main
 from bench.compare import compare_paper, like
 from bench.plots.style import RANKED, style
 from bench.plugins import DISCOVERY, METHODS, SUITES
@@ -121,6 +124,28 @@ def test_verdicts_count_what_the_comparison_shows():
     assert (low, high) == (sum(g < -2 for g in gaps), sum(g > 2 for g in gaps))
     assert low + even + high == len(gaps) == 8
     assert counted["noise_smoothed", "condfip"][1:] == ["", "", ""]
+
+
+PAGE = (ROOT / "results" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("block", re.findall(r"```\n\$ python -m bench (.*?)```", PAGE, re.DOTALL))
+def test_the_page_of_results_shows_what_its_commands_print(block, capsys, monkeypatch):
+    command, shown = block.split("\n", 1)
+    monkeypatch.chdir(ROOT)
+    assert main(shlex.split(command)) == 0
+    assert capsys.readouterr().out.strip() == shown.strip()
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted({p.parent for p in ROOT.glob("results/*/paper/table-*.md")}),
+    ids=lambda path: path.parent.name,
+)
+def test_committed_tables_of_the_paper_are_those_of_their_run(folder):
+    frame = read_results(folder.parent)
+    for path in folder.glob("table-*.md"):
+        assert path.read_text() == render(like(frame, int(path.stem.split("-")[1])), "md")
 
 
 def test_a_table_of_the_paper_has_ours_beside_it():

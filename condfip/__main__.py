@@ -17,6 +17,7 @@ BAD_INPUT, INTERRUPTED = 1, 130
 LOGS = {
     "Cond-FiP, encoder": "small-encoder.csv",
     "Cond-FiP, decoder": "small-decoder.csv",
+    "In-context, from nothing": "incontext-scaling.csv",
 }
 
 

@@ -76,7 +76,9 @@ def parser() -> Parser:
     compare.add_argument("folder", type=Path)
     compare.add_argument("other", type=Path, help="paper, or the folder of a second run")
     compare.add_argument("--count", action="store_true", help="beside the paper: how often lower")
-    compare.add_argument("--methods", metavar="A,B", help="of the first run; default: all")
+    compare.add_argument(
+        "--methods", default="", metavar="A,B", help="of the first run; default: all"
+    )
     compare.add_argument("--format", choices=FORMATS, default="md")
     checks = add("check", commands.check, "try every law on one method")
     checks.add_argument("method", help="a registered name or module:Class")

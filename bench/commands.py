@@ -272,8 +272,10 @@ def report_command(options: argparse.Namespace) -> int:
 def compare_command(options: argparse.Namespace) -> int:
     """Prints a run beside the published figures or another run."""
     frame = read_results(options.folder)
-    if options.methods:
-        frame = frame[frame["method"].isin(options.methods.split(","))]
+    if asked := set(_split(options.methods)):
+        if unknown := asked - set(frame["method"]):
+            raise ValueError(f"the run in {options.folder} has no method {unknown.pop()}")
+        frame = frame[frame["method"].isin(asked)]
     if str(options.other) == "paper":
         table = verdicts(frame) if options.count else compare_paper(frame)
     else:

@@ -30,6 +30,8 @@ COMPARE_CAPTION = (
     "its code smooths."
 )
 
+Beside = tuple[str, pd.Series, dict[str, Figure], dict[str, Entry]]
+
 
 def compare_paper(frame: pd.DataFrame, missing: str = "show") -> Table:
     """Every published figure beside ours.
@@ -39,41 +41,42 @@ def compare_paper(frame: pd.DataFrame, missing: str = "show") -> Table:
     """
     header = ["metric", "d", "scenario", "paper", "published", "ours", "value", "difference / SE"]
     table = Table("compare-paper", COMPARE_CAPTION, header)
-    axes = blocks(frame)
-    for metric in metrics_of(frame):
-        for _, block in frame.groupby([*axes, "scenario"], sort=True):
-            printed = {
-                m: f[block["scenario"].iloc[0]]
-                for m, f in published_figures(block, metric).items()
-                if block["scenario"].iloc[0] in f
-            }
-            cells = entries(block, metric, missing)
-            table.rows.extend(_compared(metric, block.iloc[0], printed, cells))
-    if not table.rows:
-        raise ValueError("the paper has no figures for these problems")
+    for metric, place, printed, cells in beside_paper(frame, missing):
+        table.rows.extend(_compared(metric, place, printed, cells))
     return table
+
+
+def beside_paper(frame: pd.DataFrame, missing: str = "show") -> list[Beside]:
+    """Every place where the paper has figures: metric, place, {method: figure}, {ours: entry}.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = []
+    for metric in metrics_of(frame):
+        for _, block in frame.groupby([*blocks(frame), "scenario"], sort=True):
+            place = block.iloc[0]
+            printed = {
+                method: by_scenario[place["scenario"]]
+                for method, by_scenario in published_figures(block, metric).items()
+                if place["scenario"] in by_scenario
+            }
+            if printed:
+                found.append((metric, place, printed, entries(block, metric, missing)))
+    if not found:
+        raise ValueError("the paper has no figures for these problems")
+    return found
 
 
 def _compared(
     metric: str, place: pd.Series, printed: dict[str, Figure], cells: dict[str, Entry]
 ) -> Iterable[list]:
     best = [m for m, e in cells.items() if e.best]
+    where = [metric, str(place["d"]), place["scenario"]]
     for name, figure in sorted(printed.items()):
-        if metric == "noise_smoothed" and name != "Cond-FiP":
-            continue
         for ours in [m for m in cells if NAMES.get(m) == name] or best[:1]:
             entry = replace(cells[ours], best=False)
-            gap = _gap(entry, figure)
-            yield [
-                metric,
-                str(place["d"]),
-                place["scenario"],
-                name,
-                f"{figure.mean:.2f} ({figure.se:.2f})",
-                ours,
-                entry,
-                gap,
-            ]
+            yield [*where, name, _printed(figure), ours, entry, _gap(entry, figure)]
 
 
 def like(frame: pd.DataFrame, number: int, missing: str = "error") -> Table:
@@ -153,10 +156,14 @@ def _printed(figure: Figure | None) -> str:
     return f"{figure.mean:g}" if figure.se != figure.se else f"{figure.mean:.2f} ({figure.se:.2f})"
 
 
+def steps(entry: Entry, figure: Figure) -> float:
+    """Ours less the published figure, in combined standard errors; NaN where none is printed."""
+    return (entry.mean - figure.mean) / combined_se(entry.se, figure.se)
+
+
 def _gap(entry: Entry, figure: Figure) -> str:
-    if figure.se != figure.se:  # table 24 prints none
-        return "-"
-    return f"{(entry.mean - figure.mean) / combined_se(entry.se, figure.se):+.1f}"
+    gap = steps(entry, figure)
+    return "-" if gap != gap else f"{gap:+.1f}"  # table 24 prints no standard errors
 
 
 def _described(printed: list[Figure]) -> str:

@@ -210,10 +210,9 @@ def published_figures(block: pd.DataFrame, metric: str) -> dict[str, dict[str, F
     first = block.iloc[0]
     if first["given_graph"] != "true" or first["noise"] or not first["suite"].startswith("lorch"):
         return {}
-    name = "noise" if metric == "noise_smoothed" else metric
     place = (first["d"], first["n_context"], first["shift"], first["alpha"])
     found: dict[str, dict[str, Figure]] = {}
-    for figure in matching(name, *place):
+    for figure in matching(metric, *place):
         found.setdefault(figure.method, {})[figure.scenario] = figure
     return found
 

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "bench.amortization": ["bench.registry", "bench.tables"],
     "bench.render": ["bench.tables"],
     "bench.compare": ["bench.metrics", "bench.published", "bench.stats", "bench.tables"],
-    "bench.verdicts": ["bench.published", "bench.stats", "bench.tables"],
+    "bench.verdicts": ["bench.compare", "bench.published", "bench.tables"],
     "bench.refit": [
         "bench.measure",
         "bench.plugins",

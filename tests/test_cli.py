@@ -120,7 +120,9 @@ def test_a_run_prints_its_table_and_writes_everything(tmp_path, capsys):
     assert main(["compare", str(tmp_path), "paper", "--count", "--methods", "linear"]) == 0
     counted = capsys.readouterr().out
     assert "| linear" in counted and "| marginal" not in counted
-    fails_with(capsys, ["compare", str(tmp_path), "paper", "--methods", "lienar"], "no figures for")
+    fails_with(
+        capsys, ["compare", str(tmp_path), "paper", "--methods", "lienar"], "no method lienar"
+    )
     assert main(["plot", str(tmp_path), "--kind", "draws"]) == 0
     assert (tmp_path / "figures" / "draws.png").stat().st_size > 10_000
 

@@ -115,6 +115,14 @@ def test_the_quick_run_compares_with_the_paper():
     assert set(rows["paper"]) == {"Cond-FiP", "DECI", "DoWhy", "FiP"}
 
 
+@pytest.mark.parametrize(
+    "metric, only", [("noise_smoothed", "Cond-FiP"), ("noise_residual", "CausalNF")]
+)
+def test_special_noises_meet_the_one_method_that_had_them(metric, only):
+    assert {figure.method for figure in matching(metric, 10)} == {only}
+    assert len({figure.method for figure in matching("noise", 10)}) == 4
+
+
 def test_verdicts_count_what_the_comparison_shows():
     frame = read_results(ROOT / "results" / "lorch-quick")
     rows = compare_paper(frame).rows

@@ -79,7 +79,7 @@ def _facts(folder: Path, frame: pd.DataFrame) -> list[tuple[str, str]]:
         ("cells", ", ".join(f"{counts[s]} {s}" for s in (*FINISHED, *FAILED) if s in counts)),
         ("problems and methods", f"{cells['problem'].nunique()} x {cells['method'].nunique()}"),
         ("started", f"{run.get('started', 'unknown')}, took {run.get('seconds', '?')} s"),
-        ("hardware", f"{', '.join(cores)}; {run.get('jobs', '?')} jobs of one thread"),
+        ("hardware", f"{', '.join(cores)}; {run.get('jobs', '?')} at a time, one thread each"),
         ("versions", "; ".join(sorted(set(cells["versions"].astype(str))))),
         ("seed", ", ".join(map(str, sorted(set(cells["seed"]))))),
         ("commit", ", ".join(commits) + dirty),

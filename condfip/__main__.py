@@ -181,9 +181,11 @@ def run_speed(_: argparse.Namespace) -> None:
 
 def run_scaling(options: argparse.Namespace) -> None:
     """Draws errors of the shipped weights' trainings against what they had seen."""
-    from condfip.curve import draw_scaling
+    from condfip.curve import scaling_figure
 
-    print(draw_scaling({title: SHIPPED.parent / log for title, log in LOGS.items()}, options.out))
+    logs = {title: SHIPPED.parent / log for title, log in LOGS.items()}
+    scaling_figure(logs).savefig(options.out, dpi=150)
+    print(options.out)
 
 
 def run_ablation(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ TICKS = (0.02, 0.05, 0.1, 0.2, 0.5)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def draw(folder: Path, out: Path) -> Path:
@@ -32,11 +33,11 @@ def draw(folder: Path, out: Path) -> Path:
     return out
 
 
-def draw_scaling(logs: dict[str, Path], out: Path) -> Path:
-    """Draws validation scores against the number of datasets (or tasks) seen, a panel a log.
+def scaling_figure(logs: dict[str, Path]) -> "Figure":
+    """Validation scores against the number of datasets (or tasks) seen, a panel a log.
 
     Args:
-        logs: CSV files by title. out: the picture.
+        logs: CSV files by title.
     """
     from matplotlib.figure import Figure
 
@@ -54,8 +55,7 @@ def draw_scaling(logs: dict[str, Path], out: Path) -> Path:
         axes.grid(True, which="both", alpha=0.2)
     figure.axes[0].set_ylabel("noise error, d = 10, n = 400")
     figure.axes[0].legend()
-    figure.savefig(out, dpi=150)
-    return out
+    return figure
 
 
 def read(log: Path) -> list[dict[str, str]]:

@@ -16,9 +16,11 @@ import condfip
 from bench.metrics import METRICS
 from bench.suites.lorch import LorchTask
 from bench.task import Problem
-from condfip.__main__ import main
+from condfip.__main__ import LOGS, main
 from condfip.checkpoint import Checkpoint, load, read, write
 from condfip.config import PRESETS, SMOKE, Config
+from condfip.curve import SCENARIOS, scaling_figure
+from condfip.curve import read as read_log
 from condfip.method import SHIPPED, CondFiP, CondFiPPublished
 from condfip.model import CondFiPModel
 
@@ -263,6 +265,12 @@ def test_info_and_plot_tell_of_a_run(weights, tmp_path, capsys):
 
 
 def test_scaling_draws_the_logs_of_the_shipped_weights(tmp_path):
+    logs = {title: SHIPPED.parent / log for title, log in LOGS.items()}
+    for axes, log in zip(scaling_figure(logs).axes, logs.values(), strict=True):
+        last = read_log(log)[-1]
+        drawn = {line.get_label(): line.get_xydata()[-1].tolist() for line in axes.lines}
+        seen = float(last.get("datasets") or last["tasks"])
+        assert drawn == {name: [seen, float(last[name])] for name in SCENARIOS}
     assert main(["scaling", "--out", str(tmp_path / "scaling.png")]) == 0
     assert (tmp_path / "scaling.png").stat().st_size > 1000
     assert main(["scaling", "--out", str(tmp_path / "nowhere" / "scaling.png")]) == 1

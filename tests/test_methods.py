@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from baselines.additive import spline_ridge
 from bench.conformance import check
 from bench.metrics import METRICS
 from bench.plugins import METHODS, Unavailable
@@ -153,3 +154,12 @@ def test_the_gradient_of_the_marginal_likelihood_is_exact():
         step[:, q] = 1e-6
         slope = (objective(x, y, theta + step)[0] - objective(x, y, theta - step)[0]) / 2e-6
         torch.testing.assert_close(slope, gradient[:, q], rtol=1e-5, atol=1e-6)
+
+
+def test_additive_goes_on_as_a_line_beyond_the_data():
+    x = np.random.default_rng(0).normal(size=(200, 1))
+    predict = spline_ridge(x, np.sin(2 * x[:, 0]) + x[:, 0] ** 3)
+    near, mid, far = predict(np.array([[10.0], [20.0], [30.0]]))
+    assert far - mid == pytest.approx(mid - near, rel=1e-9)
+    within = np.ptp(predict(x)) / np.ptp(x)
+    assert abs(far - mid) / 10 < 2 * within  # not the slope of the last few rows

@@ -48,8 +48,9 @@ def _grouped_bars(axes: Axes, rows: pd.DataFrame) -> None:
         edge = {"edgecolor": "#222222", "linewidth": 0.4, "error_kw": {"linewidth": 0.8}}
         axes.bar(x, cells["mean"], width, yerr=cells["se"], label=method, **filling(method), **edge)
     crowded = len(scenarios) * max(map(len, scenarios)) > 60
-    turned = {"rotation": 20, "ha": "right"} if crowded else {}
-    axes.set_xticks(range(len(scenarios)), scenarios, **turned)
+    turned = {"rotation": 20 if len(scenarios) < 9 else 60, "ha": "right", "fontsize": 8}
+    axes.set_xticks(range(len(scenarios)), scenarios, **(turned if crowded else {}))
+    axes.set_xlim(-0.7, len(scenarios) - 0.3)
 
 
 def draw_heatmap(numbers: pd.DataFrame) -> Figure:

@@ -12,6 +12,7 @@ from bench.refit import tasks_of
 from bench.task import Problem
 
 QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
+LEGIBLE = 30  # nodes that can have their numbers written
 
 
 def problem_numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -66,10 +67,11 @@ def _graph(axes: Axes, parts: dict[str, pd.DataFrame]) -> None:
         for node in nodes:
             graph.nodes[node]["level"] = level
     place = nx.multipartite_layout(graph, subset_key="level")
-    looks = {"node_color": "#D6E6F2", "edgecolors": "black", "linewidths": 0.4, "node_size": 110}
-    nx.draw_networkx(
-        graph, place, ax=axes, font_size=6, font_color="#222222", width=0.6, arrowsize=6, **looks
-    )
+    looks = {"node_color": "#D6E6F2", "edgecolors": "black", "linewidths": 0.4}
+    few = len(graph) <= LEGIBLE
+    looks |= {"node_size": 110, "width": 0.6} if few else {"node_size": 12, "width": 0.15}
+    looks |= {"arrowsize": 6 if few else 3, "with_labels": few}
+    nx.draw_networkx(graph, place, ax=axes, font_size=6, font_color="#222222", **looks)
     axes.set_axis_off()
 
 
@@ -88,14 +90,15 @@ def _marginals(axes: Axes, parts: dict[str, pd.DataFrame]) -> None:
     table = parts["quantile"].pivot(index="node", columns="x", values="y")
     low, first, middle, third, high = table.to_numpy().T
     x = np.arange(1, len(table) + 1)
-    for bottom, top, width in ((low, high, 1), (first, third, 5)):
+    wide, step = min(5.0, 100 / len(x)), 1 if len(x) <= LEGIBLE else -(-len(x) // 15)
+    for bottom, top, width in ((low, high, max(wide / 5, 0.5)), (first, third, wide)):
         ends = np.column_stack([bottom, top, np.full(len(x), np.nan)]).ravel()
         look = {"color": "#7FA8C9", "linewidth": width, "solid_capstyle": "butt"}
         axes.plot(np.repeat(x, 3), ends, **look)
-    axes.plot(x, middle, "_", color="#D55E00", markersize=7)
+    axes.plot(x, middle, "_", color="#D55E00", markersize=1.4 * wide)
     sd = [f"{s:.0f}" if s >= 10 else f"{s:.1f}" for s in parts["sd"]["y"]]
     ticks = [f"{j}\n{s}" for j, s in enumerate(sd)]
     size = 6 if len(ticks) <= 12 else 4.5
-    axes.set_xticks(x, ticks, fontsize=size)
+    axes.set_xticks(x[::step], ticks[::step], fontsize=size)
     axes.set_ylabel("standardised; sd below", fontsize=7)
     axes.tick_params(axis="y", labelsize=7)

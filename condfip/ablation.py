@@ -88,7 +88,7 @@ def _trained(
 
 def _scores(checkpoint: Path, tasks: Sequence[Task]) -> Scores:
     """Means over the tasks of each size and scenario."""
-    method = load_method("condfip.method:CondFiP", checkpoint=checkpoint)
+    method = load_method("condfip.method:CondFiPPublished", checkpoint=checkpoint)
     values: dict[tuple[str, int, str], list[float]] = {}
     for task in tasks:
         problem = task.problem()

@@ -57,14 +57,18 @@ class PublishedSCM(CondFiPSCM):
 class CondFiP:
     """Cond-FiP (Mahajan et al., TMLR 2025) with one mechanism to abduct and to generate.
 
+    The prior is the same in a mirror, the networks are not: they read the context as it is and with
+    every sign changed, and F is the mean of both answers, (F(x) - F'(-x)) / 2.
+
     Args:
         checkpoint: a file of `condfip.checkpoint`; by default the shipped one.
         device: where the networks run.
     """
 
-    version = "1"
+    version = "2"
     noise_space = "additive"
     estimate = CondFiPSCM
+    signs = (1, -1)
 
     def __init__(self, checkpoint: str | Path = SHIPPED, device: str = "cpu") -> None:
         self.path, self.device = Path(checkpoint), device
@@ -120,21 +124,25 @@ class CondFiP:
 
     def fit_arrays(self, data: Dataset, *, seed: int = 0) -> AdditiveSCM:
         """`fit` without tables."""
-        mechanisms = Mechanisms(data, self.loaded, seed)
+        mechanisms = Mechanisms(data, self.loaded, self.signs, seed)
         return self.estimate(data.names, data.adjacency, mechanisms, data.rows)
 
 
 class CondFiPPublished(CondFiP):
-    """Cond-FiP with the published abduction, for comparison."""
+    """Cond-FiP with the published abduction and one reading of the context, for comparison."""
 
+    version = "1"
     estimate = PublishedSCM
+    signs = (1,)
 
 
 class Mechanisms(StandardisedMechanisms):
     """The networks in the data's units."""
 
-    def __init__(self, data: Dataset, checkpoint: Checkpoint, seed: int) -> None:
-        super().__init__(data, lambda z, parents, _: Embedded(checkpoint, z, parents), seed)
+    def __init__(
+        self, data: Dataset, checkpoint: Checkpoint, signs: Sequence[int], seed: int
+    ) -> None:
+        super().__init__(data, lambda z, parents, _: Embedded(checkpoint, z, parents, signs), seed)
 
     def smoothed(self, x: np.ndarray) -> np.ndarray:
         """The encoder's F of rows [N, D], from the rows themselves, roots included."""
@@ -145,33 +153,40 @@ class Mechanisms(StandardisedMechanisms):
 
 
 class Embedded:
-    """A context that the networks have read; all in standardised units."""
+    """A context that the networks have read, once with each sign; all in standardised units."""
 
     def __init__(
-        self, checkpoint: Checkpoint, z: np.ndarray, parents: Sequence[np.ndarray]
+        self,
+        checkpoint: Checkpoint,
+        z: np.ndarray,
+        parents: Sequence[np.ndarray],
+        signs: Sequence[int],
     ) -> None:
         self.model = checkpoint.model
         self.device = next(self.model.parameters()).device
-        adjacency = torch.zeros(1, z.shape[1], z.shape[1], dtype=torch.bool)
+        self.signs = torch.tensor(signs, dtype=torch.float32, device=self.device)[:, None, None]
+        adjacency = torch.zeros(len(signs), z.shape[1], z.shape[1], dtype=torch.bool)
         for child, its_parents in enumerate(parents):
-            adjacency[0, its_parents.tolist(), child] = True
+            adjacency[:, its_parents.tolist(), child] = True
         self.adjacency = adjacency.to(self.device)
         with torch.inference_mode():
-            self.embedding = self.model.embedding(self._tensor(z), self.adjacency)
+            self.embedding = self.model.embedding(self.signs * self._tensor(z), self.adjacency)
 
     def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` at rows [M, D]: [M, len(nodes)]."""
         asked = torch.tensor(list(nodes), device=self.device)
-        rows = max(TOKENS // len(asked), 1)
-        parts = self._tensor(z).split(rows, 1)
+        rows = max(TOKENS // (len(self.signs) * len(asked)), 1)
+        parts = (self.signs * self._tensor(z)).split(rows, 1)
         with torch.inference_mode():
             answers = [self.model.decoder(p, self.embedding, self.adjacency, asked) for p in parts]
-        return torch.cat(answers, 1)[0].double().cpu().numpy()
+            mean = (self.signs * torch.cat(answers, 1)).mean(0)
+        return mean.double().cpu().numpy()
 
     def smoothed(self, z: np.ndarray) -> np.ndarray:
         """The encoder's F of rows [M, D] that are its own context."""
         with torch.inference_mode():
-            return self.model.encoder(self._tensor(z), self.adjacency)[0].double().cpu().numpy()
+            answer = self.model.encoder(self._tensor(z), self.adjacency[:1])
+        return answer[0].double().cpu().numpy()
 
     def _tensor(self, z: np.ndarray) -> Tensor:
         return torch.as_tensor(z, dtype=torch.float32, device=self.device)[None]

@@ -11,7 +11,7 @@ from bench.metrics import rmse
 from bench.suites.lorch import LorchTask
 from bench.task import Problem
 from condfip.checkpoint import Checkpoint
-from condfip.method import CondFiP
+from condfip.method import CondFiPPublished
 
 Answer = Callable[[np.ndarray], np.ndarray]
 
@@ -46,13 +46,13 @@ class Validation:
 
     def scores(self, checkpoint: Checkpoint) -> dict[str, float]:
         """Mean noise error of each scenario; the encoder's is of its own rows."""
-        method = CondFiP.of(checkpoint)
+        method = CondFiPPublished.of(checkpoint)  # one reading
         return {
             scenario: sum(self._error(method, p) for p in problems) / len(problems)
             for scenario, problems in self.problems.items()
         }
 
-    def _error(self, method: CondFiP, problem: Problem) -> float:
+    def _error(self, method: CondFiPPublished, problem: Problem) -> float:
         mechanisms = method.fit_arrays(problem.data).mechanisms
         answer = mechanisms.smoothed if self.stage == "encoder" else every_node(mechanisms)
         return noise_error(answer, problem)

@@ -105,8 +105,25 @@ def test_graphs_without_edges_and_constant_columns_are_answered(weights, table):
     assert np.isfinite(scm.sample(5).to_numpy()).all()
 
 
+class OneReading(CondFiP):
+    """Without the mirror."""
+
+    signs = (1,)
+
+
+def test_f_is_the_mean_of_a_reading_and_of_one_in_the_mirror(weights, table, graph):
+    both = CondFiP(weights).fit(table, graph).mechanism(table)
+    plain = OneReading(weights).fit(table, graph).mechanism(table)
+    mirrored = -OneReading(weights).fit(-table, graph).mechanism(-table)
+    np.testing.assert_allclose(both, (plain + mirrored) / 2, atol=1e-5)
+    assert not np.allclose(plain, mirrored, atol=1e-3)
+    np.testing.assert_allclose(
+        -CondFiP(weights).fit(-table, graph).mechanism(-table), both, atol=1e-5
+    )
+
+
 def test_the_published_way_abducts_with_the_encoder_and_generates_alike(weights, table, graph):
-    ours, published = (kind(weights).fit(table, graph) for kind in (CondFiP, CondFiPPublished))
+    ours, published = (kind(weights).fit(table, graph) for kind in (OneReading, CondFiPPublished))
     pd.testing.assert_frame_equal(ours.generate(table), published.generate(table))
     pd.testing.assert_frame_equal(published.noise(table), ours.noise_smoothed(table))
     pd.testing.assert_frame_equal(

@@ -21,6 +21,8 @@ from bench.render import render
 from bench.stats import combined_se, mean_se, paired_difference
 from bench.tables import Entry, Table, metrics_of, paper_table, read_results
 from bench.verdicts import verdicts
+from condfip.checkpoint import load
+from condfip.method import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 RUNS = sorted(path.parent for path in (ROOT / "results").glob("*/results.csv"))
@@ -129,7 +131,8 @@ def test_verdicts_count_what_the_comparison_shows():
     gaps = [float(row[7]) for row in rows if row[:1] + row[3:4] == ["sample", "Cond-FiP"]]
     counted = {(row[0], row[1]): row[2:] for row in verdicts(frame).rows}
     low, even, high = map(int, counted["sample", "condfip"][0].split(" / "))
-    assert (low, high) == (sum(g < -2 for g in gaps), sum(g > 2 for g in gaps))
+    assert sum(g < -2 for g in gaps) <= low <= sum(g <= -2 for g in gaps)  # printed to one digit
+    assert sum(g > 2 for g in gaps) <= high <= sum(g >= 2 for g in gaps)
     assert low + even + high == len(gaps) == 8
     assert counted["noise_smoothed", "condfip"][1:] == ["", "", ""]
 
@@ -166,3 +169,34 @@ def test_a_table_of_the_paper_has_ours_beside_it():
         like(frame, 10)
     with pytest.raises(ValueError, match="no table 31"):
         like(frame, 31)
+
+
+@pytest.fixture(scope="module")
+def card_run():
+    frame = read_results(ROOT / "results" / "condfip-quick")
+    assert set(frame[frame["method"] == "condfip"]["checkpoint_sha"]) == {load(SHIPPED).sha}
+    return frame
+
+
+def test_the_model_card_has_the_numbers_of_its_run(card_run):
+    means = card_run.groupby(["method", "scenario", "d", "metric"])["value"].mean()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (SHIPPED.parent / "MODEL_CARD.md").read_text().splitlines()
+        if re.match(r"\| \S+ \| (LIN|RFF)_", line)
+    ]
+    assert len(rows) == 24
+    metrics = ("noise", "sample", "intervention", "counterfactual", "noise_smoothed")
+    for method, scenario, d, *shown in rows:
+        found = [means.get((method, scenario, int(d), metric)) for metric in metrics]
+        assert shown == ["" if value is None else f"{value:.3f}" for value in found]
+
+
+def test_the_shipped_cond_fip_is_as_good_as_the_card_says(card_run):
+    means = card_run.groupby(["metric", "scenario", "d", "method"])["value"].mean().unstack()
+    nonlinear = means.loc[["noise", "sample"], ["RFF_IN", "RFF_OUT"], :]
+    assert (nonlinear["condfip"] < nonlinear["linear"]).all()
+    known = means.drop(index="noise_smoothed")
+    assert (known["condfip"] < known["marginal"]).all()
+    answers = card_run[card_run["metric"] == "counterfactual"].groupby("method")["value"].sum()
+    assert answers["condfip"] <= 0.5 * answers["condfip-published"]

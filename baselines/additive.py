@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, SplineTransformer
 
 from bench.method import fit_per_node
-from bench.scm.table import AdditiveSCM
+from bench.scm.base import AdditiveSCM
 from bench.task import Dataset
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import KFold
 
 from bench.method import fit_per_node
-from bench.scm.table import AdditiveSCM
+from bench.scm.base import AdditiveSCM
 from bench.task import Dataset
 
 if TYPE_CHECKING:

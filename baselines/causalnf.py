@@ -19,7 +19,7 @@ from zuko.transforms import (
 from baselines.randomness import seeded
 from baselines.training import Recipe, train
 from bench.method import Standardised
-from bench.scm.table import TableSCM, to_array
+from bench.scm.base import SCM, to_array
 from bench.task import Dataset
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def shifted_spline(
     )
 
 
-class FlowSCM(TableSCM):
+class FlowSCM(SCM):
     """The verbs of a trained flow, in double precision, since they invert it."""
 
     noise_space = "base"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.scm.table import AdditiveSCM, TableSCM
+from bench.scm.base import SCM, AdditiveSCM
 from bench.task import Dataset, Problem
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Truth:
 
     version = "1"
 
-    def fit_problem(self, problem: Problem, seed: int) -> TableSCM:
+    def fit_problem(self, problem: Problem, seed: int) -> SCM:
         """The problem's truth."""
         return problem.truth
 
@@ -33,7 +33,7 @@ class Floor:
 
     version = "1"
 
-    def fit_problem(self, problem: Problem, seed: int) -> TableSCM:
+    def fit_problem(self, problem: Problem, seed: int) -> SCM:
         """The problem's floor."""
         return problem.floor
 

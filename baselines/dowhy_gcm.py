@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from baselines.randomness import seeded
 from bench.method import fit_additive
-from bench.scm.table import AdditiveSCM
+from bench.scm.base import AdditiveSCM
 from bench.task import Dataset, as_frame
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.method import fit_per_node
-from bench.scm.table import AdditiveSCM
+from bench.scm.base import AdditiveSCM
 from bench.task import Dataset
 
 if TYPE_CHECKING:

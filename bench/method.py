@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from bench.scm.table import AdditiveSCM, Do, TableSCM
+from bench.scm.base import SCM, AdditiveSCM, Do
 from bench.task import Dataset
 
 if TYPE_CHECKING:
@@ -165,12 +165,12 @@ def spread(rows: np.ndarray) -> np.ndarray:
     return np.where(rows.min(0) == rows.max(0), 0.0, rows.std(0, ddof=1))
 
 
-def complete(fitted: Any, data: Dataset, noise_space: str = "additive") -> TableSCM:
+def complete(fitted: Any, data: Dataset, noise_space: str = "additive") -> SCM:
     """The five verbs of whatever a method's `fit` returned."""
-    return fitted if isinstance(fitted, TableSCM) else Completed(fitted, data, noise_space)
+    return fitted if isinstance(fitted, SCM) else Completed(fitted, data, noise_space)
 
 
-class Completed(TableSCM):
+class Completed(SCM):
     """`noise` and `generate` of a stranger's model, with the other verbs made from them."""
 
     def __init__(self, fitted: Any, data: Dataset, noise_space: str) -> None:
@@ -181,22 +181,22 @@ class Completed(TableSCM):
                 setattr(self, ability, getattr(fitted, ability))
 
     def mechanism(self, df: "pd.DataFrame") -> "pd.DataFrame":
-        """See `TableSCM`; for additive noise only."""
+        """See `SCM`; for additive noise only."""
         if self.noise_space != "additive":
             raise ValueError("a model without additive noise has no F")
         return df[list(self.names)] - self.noise(df)
 
     def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
-        """See `TableSCM`."""
+        """See `SCM`."""
         return self.fitted.noise(df)
 
     def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
-        """See `TableSCM`."""
+        """See `SCM`."""
         self._clamps(do)
         return self.fitted.generate(u, do=do)
 
     def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
-        """See `TableSCM`."""
+        """See `SCM`."""
         if hasattr(self.fitted, "counterfactual"):
             return self.fitted.counterfactual(df, do)
         return super().counterfactual(df, do)
@@ -204,7 +204,7 @@ class Completed(TableSCM):
     def sample(
         self, n: int, do: Do | None = None, seed: int = 0, noise: str = "empirical"
     ) -> "pd.DataFrame":
-        """See `TableSCM`."""
+        """See `SCM`."""
         if hasattr(self.fitted, "sample"):
             return self.fitted.sample(n, do=do, seed=seed, noise=noise)
         return super().sample(n, do, seed, noise)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.scm.table import TableSCM
+from bench.scm.base import SCM
 from bench.task import Problem, seed_of
 
 if TYPE_CHECKING:
@@ -23,45 +23,45 @@ def rmse(error: np.ndarray, scale: np.ndarray) -> float:
     return float(np.sqrt(np.square(error / scale).mean(1)).mean())
 
 
-def noise(problem: Problem, estimate: TableSCM) -> float:
+def noise(problem: Problem, estimate: SCM) -> float:
     """Noise abducted from query rows against the true noise."""
     return _error(problem, estimate.noise(problem.query), problem.query_noise_rows)
 
 
-def noise_smoothed(problem: Problem, estimate: TableSCM) -> float:
+def noise_smoothed(problem: Problem, estimate: SCM) -> float:
     """Noise of query rows as their posterior mean, which may use the row's own value."""
     return _error(problem, estimate.noise_smoothed(problem.query), problem.query_noise_rows)
 
 
-def noise_residual(problem: Problem, estimate: TableSCM) -> float:
+def noise_residual(problem: Problem, estimate: SCM) -> float:
     """x - E[x | parents] of a model whose own noise has other units, against the true noise."""
     return _error(problem, estimate.noise_residual(problem.query), problem.query_noise_rows)
 
 
-def sample(problem: Problem, estimate: TableSCM) -> float:
+def sample(problem: Problem, estimate: SCM) -> float:
     """Rows generated from the true query noise against the query rows."""
     return _error(problem, estimate.generate(problem.query_noise), problem.query_rows)
 
 
-def intervention(problem: Problem, estimate: TableSCM) -> float:
+def intervention(problem: Problem, estimate: SCM) -> float:
     """Rows generated from the true query noise under interventions; their plain average."""
     noise = problem.query_noise
     return _average(problem, lambda do: estimate.generate(noise, do))
 
 
-def counterfactual(problem: Problem, estimate: TableSCM) -> float:
+def counterfactual(problem: Problem, estimate: SCM) -> float:
     """Query rows under interventions, their noise abducted by the estimate; their plain average."""
     query = problem.query
     return _average(problem, lambda do: estimate.counterfactual(query, do))
 
 
-def residual(problem: Problem, estimate: TableSCM) -> float:
+def residual(problem: Problem, estimate: SCM) -> float:
     """How far query rows lie from F of their parents; the truth's own is the noise, not 0."""
     left = getattr(estimate, "noise_residual", estimate.noise)
     return _error(problem, left(problem.query), np.zeros_like(problem.query_rows))
 
 
-def node_residuals(problem: Problem, estimate: TableSCM) -> dict[str, float]:
+def node_residuals(problem: Problem, estimate: SCM) -> dict[str, float]:
     """How far query rows lie from F, node by node: root mean square in standard deviations.
 
     1 is no better than the mean; a noiseless truth would have 0. For additive noise only.
@@ -72,46 +72,46 @@ def node_residuals(problem: Problem, estimate: TableSCM) -> dict[str, float]:
     return dict(zip(problem.data.names, np.sqrt(np.square(errors).mean(0)).tolist(), strict=True))
 
 
-def graph_distance(problem: Problem, _: TableSCM) -> float:
+def graph_distance(problem: Problem, _: SCM) -> float:
     """Structural Hamming distance of the given graph: pairs of nodes joined otherwise."""
     given, true = problem.data.adjacency, problem.true_adjacency
     differs = (given != true) | (given.T != true.T)
     return float(np.triu(differs).sum())
 
 
-def mmd_query(problem: Problem, estimate: TableSCM) -> float:
+def mmd_query(problem: Problem, estimate: SCM) -> float:
     """Rows generated from Gaussian noise fitted to the context's residuals against query rows."""
     return mmd(*_standardised(_generated(problem, estimate), problem.query_rows))
 
 
-def mmd_intervention(problem: Problem, estimate: TableSCM) -> float:
+def mmd_intervention(problem: Problem, estimate: SCM) -> float:
     """Rows drawn under interventions, as those of `mmd_query`, against the true ones; average."""
     pairs = [(_generated(problem, estimate, i.do), i.rows) for i in problem.interventions]
     return float(np.mean([mmd(*_standardised(rows, true.to_numpy())) for rows, true in pairs]))
 
 
-def mmd_query_unbiased(problem: Problem, estimate: TableSCM) -> float:
+def mmd_query_unbiased(problem: Problem, estimate: SCM) -> float:
     """As `mmd_query`, by the unbiased U-statistic; 0 on average for a perfect model."""
     return mmd(*_standardised(_generated(problem, estimate), problem.query_rows), biased=False)
 
 
-def energy_query(problem: Problem, estimate: TableSCM) -> float:
+def energy_query(problem: Problem, estimate: SCM) -> float:
     """The rows of `mmd_query` against query rows by their energy distance."""
     return energy(*_standardised(_generated(problem, estimate), problem.query_rows))
 
 
-def wasserstein_query(problem: Problem, estimate: TableSCM) -> float:
+def wasserstein_query(problem: Problem, estimate: SCM) -> float:
     """The rows of `mmd_query` against query rows, node by node."""
     return wasserstein(*_standardised(_generated(problem, estimate), problem.query_rows))
 
 
-def mmd_reconstruction(problem: Problem, estimate: TableSCM) -> float:
+def mmd_reconstruction(problem: Problem, estimate: SCM) -> float:
     """Context rows rebuilt from their inferred noise against query rows."""
     rows = estimate.generate(estimate.noise(problem.context))
     return mmd(*_standardised(_checked(rows, problem.data.rows), problem.query_rows))
 
 
-def mmd_context(problem: Problem, _: TableSCM) -> float:
+def mmd_context(problem: Problem, _: SCM) -> float:
     """Context rows against query rows: what a perfect model would reach on average."""
     return mmd(*_standardised(problem.data.rows, problem.query_rows))
 
@@ -158,7 +158,7 @@ def _within(kernel: np.ndarray, biased: bool) -> float:
     return (kernel.sum() - kernel.trace()) / (len(kernel) * (len(kernel) - 1))
 
 
-def _generated(problem: Problem, estimate: TableSCM, do: Any = None) -> np.ndarray:
+def _generated(problem: Problem, estimate: SCM, do: Any = None) -> np.ndarray:
     """As many rows as the query has, of the same noise for every metric that compares them."""
     seed = seed_of(problem.sha(), "mmd")
     rows = estimate.sample(len(problem.query_rows), do, seed, noise="gaussian")
@@ -202,54 +202,54 @@ class Metric:
         unit: for captions, "" for numbers without one.
     """
 
-    value: Callable[[Problem, TableSCM], float]
+    value: Callable[[Problem, SCM], float]
     about: str
-    applies: Callable[[Problem, TableSCM], bool]
+    applies: Callable[[Problem, SCM], bool]
     version: int = 1
     digits: int = 3
     unit: str = "standard deviations of the node"
 
 
-def _known(problem: Problem, estimate: TableSCM) -> bool:
+def _known(problem: Problem, estimate: SCM) -> bool:
     return problem.truth is not None and estimate.noise_space == "additive"
 
 
-def _abducts(problem: Problem, estimate: TableSCM) -> bool:
+def _abducts(problem: Problem, estimate: SCM) -> bool:
     return _known(problem, estimate) and getattr(estimate, "noise_metric", True)
 
 
-def _smooths(problem: Problem, estimate: TableSCM) -> bool:
+def _smooths(problem: Problem, estimate: SCM) -> bool:
     return problem.truth is not None and hasattr(estimate, "noise_smoothed")
 
 
-def _same_rows(problem: Problem, _: TableSCM) -> bool:
+def _same_rows(problem: Problem, _: SCM) -> bool:
     return problem.truth is not None
 
 
-def _misgiven(problem: Problem, _: TableSCM) -> bool:
+def _misgiven(problem: Problem, _: SCM) -> bool:
     return problem.true_adjacency is not None
 
 
-def _unknown(problem: Problem, estimate: TableSCM) -> bool:
+def _unknown(problem: Problem, estimate: SCM) -> bool:
     """Real data, and noise in the nodes' units that is what F leaves: smoothed noise is smaller."""
     in_units = estimate.noise_space == "additive" or hasattr(estimate, "noise_residual")
     return problem.truth is None and in_units and getattr(estimate, "noise_metric", True)
 
 
-def _leaves(problem: Problem, estimate: TableSCM) -> bool:
+def _leaves(problem: Problem, estimate: SCM) -> bool:
     return problem.truth is not None and hasattr(estimate, "noise_residual")
 
 
-def _compares_rows(problem: Problem, _: TableSCM) -> bool:
+def _compares_rows(problem: Problem, _: SCM) -> bool:
     return problem.truth is None or problem.compare_rows
 
 
-def _compares_draws(problem: Problem, estimate: TableSCM) -> bool:
+def _compares_draws(problem: Problem, estimate: SCM) -> bool:
     """Where rows are compared anyway, and for noise that cannot be paired with the true one."""
     return _compares_rows(problem, estimate) or estimate.noise_space == "base"
 
 
-def _compares_clamped(problem: Problem, estimate: TableSCM) -> bool:
+def _compares_clamped(problem: Problem, estimate: SCM) -> bool:
     return problem.truth is not None and estimate.noise_space == "base"
 
 

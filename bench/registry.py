@@ -10,18 +10,63 @@ import importlib
 import inspect
 import sys
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bench.method import complete
-from bench.plugins import METHODS, SUITES, Unavailable, load, registered
-from bench.scm.table import TableSCM
+from bench.scm.base import SCM
 from bench.suite import Suite
 from bench.task import Dataset, Problem, Task
 
 if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
+
+METHODS = "condfip_bench.methods"
+SUITES = "condfip_bench.suites"
+DISCOVERY = "condfip_bench.discovery"
+WHAT = {METHODS: "method", SUITES: "suite", DISCOVERY: "discovery method"}
+
+
+class Unavailable(Exception):
+    """A registered thing whose extra is not installed; the message says how to install it."""
+
+
+def registered(group: str) -> list[str]:
+    """Names registered in a group, sorted."""
+    return sorted({entry.name for entry in entry_points(group=group)})
+
+
+def load(group: str, name: str) -> Any:
+    """The thing registered under a name.
+
+    Raises:
+        ValueError: unknown name. Unavailable: its extra is not installed.
+    """
+    entry = _entry(group, name)
+    try:
+        return entry.load()
+    except ImportError as error:
+        if not entry.extras:
+            raise
+        raise Unavailable(_advice(entry, error)) from error
+
+
+def _entry(group: str, name: str) -> EntryPoint:
+    found = [entry for entry in entry_points(group=group) if entry.name == name]
+    if not found:
+        there = ", ".join(registered(group)) or "none"
+        raise ValueError(f"unknown {WHAT[group]} {name}; there are {there}")
+    return found[0]
+
+
+def _advice(entry: EntryPoint, error: ImportError) -> str:
+    extra = ",".join(entry.extras)
+    return f'needs {error.name or "a package"}: pip install "condfip-bench[{extra}]"'
+
 
 DEFAULT_METHODS = (
     "truth",
@@ -67,7 +112,7 @@ class LoadedMethod:
         """Why the method cannot fit this dataset, None where it can."""
         return self.inner.skip(dataset) if hasattr(self.inner, "skip") else None
 
-    def fit(self, df: "pd.DataFrame | Any", graph: "nx.DiGraph", *, seed: int = 0) -> TableSCM:
+    def fit(self, df: "pd.DataFrame | Any", graph: "nx.DiGraph", *, seed: int = 0) -> SCM:
         """Learns an SCM.
 
         Raises:
@@ -81,7 +126,7 @@ class LoadedMethod:
             self.inner.fit(data.frame(), data.graph(), seed=seed), data, self.noise_space
         )
 
-    def fit_problem(self, problem: Problem, seed: int) -> TableSCM:
+    def fit_problem(self, problem: Problem, seed: int) -> SCM:
         """Fits what a problem shows; controls are shown all of it."""
         if self.sees_problem:
             return self.inner.fit_problem(problem, seed)
@@ -156,3 +201,22 @@ def _from_module(name: str) -> type:
 
 def _source_sha(kind: type) -> str:
     return hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()
+
+
+def discover(name: str, data: Dataset, seed: int) -> np.ndarray:
+    """The graph that a registered method finds in the rows of `data`: adjacency [D, D].
+
+    Raises:
+        ValueError: unknown name, or its answer is no acyclic graph over the columns.
+        Unavailable: its extra is not installed.
+    """
+    frame = data.frame()
+    return Dataset.of(frame, load(DISCOVERY, name)().discover(frame, seed=seed)).adjacency
+
+
+def describe_discovery(name: str) -> str:
+    """One line about a discovery method: the first of its docstring, or how to install it."""
+    try:
+        return inspect.getdoc(load(DISCOVERY, name)).splitlines()[0]
+    except Unavailable as error:
+        return f"unavailable: {error}"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from bench.scm.base import SCM, to_array
 from bench.scm.plan import make_plan
-from bench.scm.table import TableSCM, to_array
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -140,10 +140,10 @@ class Problem:
 
     data: Dataset
     query_rows: np.ndarray
-    truth: TableSCM | None = None
+    truth: SCM | None = None
     query_noise_rows: np.ndarray | None = None
     clamps: tuple[Mapping[str, float], ...] = ()
-    make_floor: Callable[[], TableSCM] | None = None
+    make_floor: Callable[[], SCM] | None = None
     true_adjacency: np.ndarray | None = None
     compare_rows: bool = False
 
@@ -176,7 +176,7 @@ class Problem:
         return [Intervention(do, self.truth.generate(noise, do)) for do in self.clamps]
 
     @cached_property
-    def floor(self) -> TableSCM | None:
+    def floor(self) -> SCM | None:
         """The posterior mean under the prior, or None."""
         return self.make_floor() if self.make_floor else None
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.analysis.published import figures
 from bench.metrics import METRICS
-from bench.published import figures
 from bench.registry import load_method, load_suite
 from bench.task import Task
 from condfip.config import SMALL, Config

@@ -3,11 +3,11 @@
 import torch
 from torch import Generator, Tensor
 
-from bench.scm.model import SCM
+from bench.scm.batched import BatchedSCM
 
 
 def ancestral(
-    scm: SCM, context: int, queries: int, intervened: int, generator: Generator
+    scm: BatchedSCM, context: int, queries: int, intervened: int, generator: Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Rows, F of the rows, and F plus noise, each [B, N, D]; context rows first, then queries.
 

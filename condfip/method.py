@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.method import StandardisedMechanisms
-from bench.scm.table import AdditiveSCM, Do, to_array
+from bench.scm.base import AdditiveSCM, Do, to_array
 from bench.task import Dataset, Task
 from condfip.checkpoint import Checkpoint, load
 

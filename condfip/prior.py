@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
-from bench.scm.families import Family, on_graphs
 from bench.scm.graphs import draw_graphs
+from bench.scm.prior import Family, on_graphs
 from condfip.ancestral import ancestral
 from condfip.config import PriorConfig
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from bench.method import fit_additive, fit_per_node
-from bench.scm.table import AdditiveSCM
+from bench.scm.base import AdditiveSCM
 from bench.task import Dataset
 
 

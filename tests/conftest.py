@@ -1,6 +1,6 @@
 import pytest
 
-from bench.measure import one_thread
+from bench.run.environment import one_thread
 
 
 @pytest.fixture(autouse=True)

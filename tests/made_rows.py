@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from bench.records import COLUMNS
 from bench.registry import DEFAULT_METHODS
+from bench.run.records import COLUMNS
 
 
 def rows(errors, scenario="LIN_IN", d=10, metric="noise"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import main
+from bench.cli.parser import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "bench" / "docs").glob("*.md"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.conformance import check
+from bench.laws import check
 from bench.registry import load_suite
 from bench.task import Dataset
 from condfip.incontext.goals import Bench, Goal, size, suites

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.metrics import METRICS
-from bench.plugins import SUITES
-from bench.registry import find_suite, load_suite, names
+from bench.registry import SUITES, find_suite, load_suite, names
 from bench.task import Dataset
 
 FOUR = ("noise", "sample", "intervention", "counterfactual")

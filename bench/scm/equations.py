@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.random import Generator
 
-from bench.scm.table import TableSCM
+from bench.scm.base import SCM
 
 STEP, REACH = 0.01, 14.0  # of the trapezoidal rule, in standard deviations
 
@@ -128,7 +128,7 @@ class Equation:
         return mean, self.z.expectation(lambda z: (self.term(z) - mean) ** 2)
 
 
-class EquationSCM(TableSCM):
+class EquationSCM(SCM):
     """The five verbs over nodes given by equations, parents before children."""
 
     def __init__(self, names: Sequence[str], equations: Sequence[Equation]) -> None:

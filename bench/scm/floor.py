@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from bench.scm.batched import BatchedSCM
 from bench.scm.mechanisms import Draw, Linear, RandomFeatures
-from bench.scm.model import SCM
 
 
 class Floor:
@@ -21,7 +21,7 @@ class Floor:
     Called with (x [N, D], nodes), answers the posterior means [N, len(nodes)].
     """
 
-    def __init__(self, scm: SCM, draw: Draw, context: np.ndarray) -> None:
+    def __init__(self, scm: BatchedSCM, draw: Draw, context: np.ndarray) -> None:
         self.noise_variance = scm.noise_model.variance[0].double().numpy()
         adjacency = scm.adjacency[0].numpy()
         self.parents = [np.flatnonzero(column) for column in adjacency.T]

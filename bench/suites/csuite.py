@@ -5,15 +5,16 @@ they differ from the CSuite release. The SCM of a set is the same in every draw;
 interventions are drawn afresh. Mahajan et al. 2025 show these sets in a figure only.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from bench.scm.equations import Equation, EquationSCM
+from bench.scm.equations import Equation, EquationSCM, Gaussians
 from bench.suite import Suite
 from bench.suites.csuite_equations import EQUATIONS
-from bench.suites.streams import BLOCK, draw_rows, interventions
+from bench.suites.draws import BLOCK, draw_rows, interventions
 from bench.task import Dataset, Problem, Task, column_names, seed_of
 
 
@@ -72,4 +73,40 @@ CSUITE = Suite(
     },
     make=make,
     choices={"variant": ("published",), "scenario": tuple(EQUATIONS)},
+)
+
+SETS = ("large_backdoor", "weak_arrows")
+MIXTURES = ((2, 1, 1), (2, 2, 2), (2, 1, 2), (5, 1, 1), (5, 2, 2), (5, 1, 2))
+CASES: Mapping[str, tuple[str, Gaussians]] = {
+    f"{name}_m{m}_s{s1}_s{s2}": (name, Gaussians(((-m, s1), (m, s2))))
+    for name in SETS
+    for m, s1, s2 in MIXTURES
+}
+
+
+@dataclass(frozen=True)
+class CSuiteGMMTask(CSuiteTask):
+    """One draw of one case, named like large_backdoor_m2_s1_s2."""
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """The set's equations with the case's noise."""
+        name, mixture = CASES[self.scenario]
+        return tuple(replace(equation, z=mixture) for equation in EQUATIONS[name])
+
+
+def make_mixture(scenario: str, **settings: object) -> CSuiteGMMTask:
+    """One grid point."""
+    d = len(EQUATIONS[CASES[scenario][0]])
+    return CSuiteGMMTask("csuite-gmm", scenario, d=d, **settings)
+
+
+CSUITE_GMM = replace(
+    CSUITE,
+    name="csuite-gmm",
+    about="large_backdoor and weak_arrows with noise from mixtures of two Gaussians, 12 cases",
+    source="Mahajan et al. 2025; equations of Geffner et al. 2022",
+    axes={**CSUITE.axes, "scenario": tuple(CASES)},
+    make=make_mixture,
+    choices={**CSUITE.choices, "scenario": tuple(CASES)},
 )

@@ -14,14 +14,14 @@ from functools import partial
 import numpy as np
 import torch
 
+from bench.scm.base import AdditiveSCM, TrueSCM
+from bench.scm.batched import BatchedSCM
 from bench.scm.mechanisms import Linear
-from bench.scm.model import SCM
 from bench.scm.noise import Noise, gaussian
 from bench.scm.plan import make_plan
-from bench.scm.table import AdditiveSCM, TrueSCM
 from bench.suite import Suite
-from bench.suites.streams import interventions, scm_rows
-from bench.suites.tabular import ShippedFile, columns, edge_weights
+from bench.suites.draws import interventions, scm_rows
+from bench.suites.files import ShippedFile, columns, edge_weights
 from bench.task import Dataset, Problem, Task, seed_of
 
 NODES = ShippedFile(
@@ -67,7 +67,9 @@ def read_ecoli() -> TrueSCM:
     adjacency = (weights != 0)[None]
     plan = make_plan(adjacency)  # its dummy edge has the weight of 0 -> 0, which is 0
     mechanism = Linear(weights[plan.parent, plan.child], intercept.contiguous())
-    return TrueSCM(names, SCM(adjacency, plan, mechanism, Noise(gaussian(), variance.sqrt()[None])))
+    return TrueSCM(
+        names, BatchedSCM(adjacency, plan, mechanism, Noise(gaussian(), variance.sqrt()[None]))
+    )
 
 
 class LinearMaps:

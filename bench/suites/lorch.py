@@ -10,13 +10,13 @@ from functools import partial
 
 import torch
 
-from bench.scm.families import GRAPH_KINDS, SCENARIOS, SHIFTS, VARIANTS, Family, draw_scms
+from bench.scm.base import AdditiveSCM, TrueSCM
+from bench.scm.batched import BatchedSCM
 from bench.scm.floor import Floor
-from bench.scm.model import SCM
 from bench.scm.noise import NOISES
-from bench.scm.table import AdditiveSCM, TrueSCM
+from bench.scm.prior import GRAPH_KINDS, SCENARIOS, SHIFTS, VARIANTS, Family, draw_scms
 from bench.suite import Suite
-from bench.suites.streams import interventions, scm_rows
+from bench.suites.draws import interventions, scm_rows
 from bench.task import Dataset, Problem, Task, column_names, seed_of
 
 
@@ -57,7 +57,7 @@ class LorchTask(Task):
         )
 
 
-def _floor(family: Family, scm: SCM, data: Dataset) -> AdditiveSCM:
+def _floor(family: Family, scm: BatchedSCM, data: Dataset) -> AdditiveSCM:
     floor = Floor(scm, family.draw, data.rows)
     return AdditiveSCM(data.names, data.adjacency, floor, data.rows, floor.noise_variance**0.5)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from bench.discovery import discover
+from bench.registry import discover
 from bench.scm.plan import make_plan
 from bench.suites.lorch import LORCH, LorchTask, make
 from bench.task import Problem, seed_of

@@ -7,7 +7,7 @@ the ranges stay the same.
 from dataclasses import replace
 from functools import partial
 
-from bench.scm.families import SHIFTS
+from bench.scm.prior import SHIFTS
 from bench.suites.lorch import LORCH, make
 
 ALPHAS = (1.0, 2.0, 5.0, 10.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.suite import Suite
-from bench.suites.tabular import ShippedFile, columns, edge_weights
+from bench.suites.files import ShippedFile, columns, edge_weights
 from bench.task import Dataset, Problem, Task, seed_of
 
 TABLE = ShippedFile("sachs.csv", "c6f109d1d98550e2f8ee57ee021b30713c08ba6cfe626b3e23805568c54cec8e")

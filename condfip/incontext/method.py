@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from bench.method import StandardisedMechanisms
-from bench.scm.table import AdditiveSCM, Do, to_array
+from bench.scm.base import AdditiveSCM, Do, to_array
 from bench.task import Dataset, Task
 from condfip.incontext.nodes import Nodes
 from condfip.incontext.weights import SHIPPED, Pretrained, load
@@ -117,7 +117,7 @@ class InContextSCM(AdditiveSCM):
         noise: str = "empirical",
         uncertain: bool = False,
     ) -> "pd.DataFrame":
-        """See `TableSCM`; if `uncertain`, every row also draws its own F from the posterior."""
+        """See `SCM`; if `uncertain`, every row also draws its own F from the posterior."""
         if not uncertain:
             return super().sample(n, do, seed, noise)
         u, clamps = self._draw_noise(n, seed, noise), self._clamps(do)

@@ -11,8 +11,8 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
-from bench.scm.families import GRAPH_KINDS, VARIANTS, Family, draw_scms
 from bench.scm.noise import NOISES, student_t
+from bench.scm.prior import GRAPH_KINDS, VARIANTS, Family, draw_scms
 from condfip.ancestral import ancestral
 from condfip.incontext.config import PriorConfig
 from condfip.incontext.noise import BROAD_NOISES

@@ -1,0 +1,81 @@
+"""Tables as Markdown, LaTeX and CSV."""
+
+import io
+
+import pandas as pd
+
+from bench.analysis.table import Entry, Table
+
+FORMATS = ("md", "tex", "csv")
+
+
+def render(table: Table, form: str = "md") -> str:
+    """A table as Markdown, LaTeX (booktabs) or CSV."""
+    return {"md": _markdown, "tex": _latex, "csv": _csv}[form](table)
+
+
+def _markdown(table: Table) -> str:
+    rows = [[_marked(cell, "**{}**", "<u>{}</u>") for cell in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(table.header, *rows, strict=True)]
+    lines = [table.header, ["-" * w for w in widths], *rows]
+    body = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    ]
+    return "\n".join([f"### {table.name}", "", *body, "", table.caption, ""])
+
+
+def _latex(table: Table) -> str:
+    header = " & ".join(_escape(h) for h in table.header)
+    body, last = [], None
+    for row in table.rows:
+        if last is not None and row[0] != last:
+            body.append(r"\midrule")
+        last = row[0]
+        marked = (_marked(cell, r"\textbf{{{}}}", r"\underline{{{}}}") for cell in row)
+        cells = [
+            m if isinstance(c, Entry) else _escape(c) for m, c in zip(marked, row, strict=True)
+        ]
+        body.append(" & ".join(cells) + r" \\")
+    columns = "l" * len(table.header)
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escape(table.caption)}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            header + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _csv(table: Table) -> str:
+    rows = [[c.text() if isinstance(c, Entry) else c for c in row] for row in table.rows]
+    text = io.StringIO()
+    pd.DataFrame(rows, columns=table.header).to_csv(text, index=False)
+    return text.getvalue()
+
+
+def _marked(cell: str | Entry, best: str, near: str) -> str:
+    if not isinstance(cell, Entry):
+        return cell
+    pattern = best if cell.best else near if cell.near else "{}"
+    return pattern.format(cell.text())
+
+
+LATEX = str.maketrans(
+    {special: "\\" + special for special in "&%_#${}"}
+    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}"}
+)
+
+
+def _escape(text: str) -> str:
+    return text.translate(LATEX)

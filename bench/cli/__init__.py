@@ -1,0 +1,1 @@
+"""The command line: `parser` reads it, the other modules carry it out."""

@@ -1,0 +1,1 @@
+"""Running a grid: cells, their processes and their records."""

@@ -1,0 +1,238 @@
+"""The five verbs over tables with named columns: what a truth and an estimate have in common."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from bench.scm.batched import BatchedSCM
+from bench.scm.plan import make_plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Do = Mapping[str, float]
+Mechanisms = Callable[[np.ndarray, Sequence[int]], np.ndarray]
+NOISE_DRAWS = ("empirical", "gaussian")
+
+
+def to_array(table: "pd.DataFrame | np.ndarray", names: Sequence[str]) -> np.ndarray:
+    """The columns `names` of a table, in that order, as float64 [N, D].
+
+    Raises:
+        ValueError: a column is missing, or an array has another number of columns.
+    """
+    if not hasattr(table, "columns"):
+        rows = np.asarray(table, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != len(names):
+            raise ValueError(f"expected {len(names)} columns, got shape {rows.shape}")
+        return rows
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise ValueError(f"unknown columns: the table lacks {', '.join(map(str, missing))}")
+    return table[list(names)].to_numpy(dtype=np.float64, copy=True)
+
+
+class SCM:
+    """x = F(x) + u over DataFrames; subclasses say how F is evaluated and noise drawn.
+
+    All verbs answer with the columns `names` and the input's index, in the data's own units.
+    """
+
+    noise_space = "additive"
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+
+    def mechanism(self, df: "pd.DataFrame") -> "pd.DataFrame":
+        """F(x): what each node would be without its noise, given its parents in `df`."""
+        return self._answer(self._mechanisms(to_array(df, self.names)), df)
+
+    def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
+        """Abduction: u = x - F(x)."""
+        x = to_array(df, self.names)
+        return self._answer(x - self._mechanisms(x), df)
+
+    def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
+        """Solves x = F(x) + u, with the nodes of `do` clamped.
+
+        Raises:
+            ValueError: `do` names an unknown column or has a value that is no finite number.
+        """
+        return self._answer(self._generate(to_array(u, self.names), self._clamps(do)), u)
+
+    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
+        """The rows of `df` had the nodes of `do` been clamped: generate(noise(x), do)."""
+        return self.generate(self.noise(df), do)
+
+    def sample(
+        self, n: int, do: Do | None = None, seed: int = 0, noise: str = "empirical"
+    ) -> "pd.DataFrame":
+        """Draws n fresh rows.
+
+        Args:
+            n: number of rows. do: nodes to clamp. seed: of the draws.
+            noise: "empirical" (the context's residuals) or "gaussian" (fitted to them).
+        """
+        if noise not in NOISE_DRAWS:
+            raise ValueError(f"noise is one of {', '.join(NOISE_DRAWS)}, not {noise!r}")
+        u = self._draw_noise(n, seed, noise)
+        return self._answer(self._generate(u, self._clamps(do)), None)
+
+    def _mechanisms(self, x: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:
+        raise NotImplementedError
+
+    def _clamps(self, do: Do | None) -> np.ndarray:
+        """One value for each node, NaN where it is free, [D]."""
+        clamps = np.full(len(self.names), np.nan)
+        for name, value in (do or {}).items():
+            if name not in self.names:
+                raise ValueError(f"do names an unknown column: {name}")
+            if not np.isfinite(value):
+                raise ValueError(f"do({name}) needs a finite number, not {value}")
+            clamps[self.names.index(name)] = value
+        return clamps
+
+    def _answer(self, rows: np.ndarray, like: "pd.DataFrame | np.ndarray | None") -> "pd.DataFrame":
+        import pandas as pd
+
+        return pd.DataFrame(rows, columns=list(self.names), index=getattr(like, "index", None))
+
+
+class TrueSCM(SCM):
+    """A drawn SCM (batch of one, float64) over a table."""
+
+    def __init__(self, names: Sequence[str], scm: BatchedSCM) -> None:
+        super().__init__(names)
+        self.scm = scm
+
+    def _mechanisms(self, x: np.ndarray) -> np.ndarray:
+        return self.scm.mechanisms(torch.from_numpy(x)[None])[0].numpy()
+
+    def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
+        return self.scm.generate(torch.from_numpy(u)[None], torch.from_numpy(clamps)[None])[
+            0
+        ].numpy()
+
+    def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:
+        generator = torch.Generator().manual_seed(seed)
+        if kind == "gaussian":
+            draws = torch.randn(n, len(self.names), generator=generator, dtype=torch.float64)
+            return (draws * self.scm.noise_model.variance[0].sqrt()).numpy()
+        return self.scm.noise_model.draw(n, generator)[0].numpy()
+
+
+class AdditiveSCM(SCM):
+    """An estimated F with the context's residuals as its noise.
+
+    Verbs evaluate only the nodes that `do` can change. The last solution without `do` is kept,
+    since interventions are asked for in series.
+
+    Args:
+        names: columns. adjacency: [D, D], row = parent.
+        mechanisms: (x [N, D], nodes) -> F of these nodes, [N, len(nodes)]; reads parents only.
+        context: rows whose residuals `sample` draws from, [N, D].
+        noise_scale: the method's own estimate of each node's noise standard deviation, [D], to
+            which residuals are scaled; None leaves them as they are.
+
+    Raises:
+        ValueError: the graph has a cycle.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        adjacency: np.ndarray,
+        mechanisms: Mechanisms,
+        context: np.ndarray,
+        noise_scale: np.ndarray | None = None,
+    ) -> None:
+        super().__init__(names)
+        self.levels, self.below = order(np.asarray(adjacency, dtype=bool))
+        self.mechanisms, self.context = mechanisms, context
+        self.free: tuple[np.ndarray, np.ndarray] | None = None
+        if noise_scale is not None:
+            self.noise_scale = noise_scale
+
+    @cached_property
+    def centred(self) -> np.ndarray:
+        """Residuals of the context, with mean zero, [N, D]."""
+        residuals = self.context - self._mechanisms(self.context)
+        return residuals - residuals.mean(0)
+
+    @cached_property
+    def noise_scale(self) -> np.ndarray:
+        """Noise standard deviations, [D]."""
+        return self._spread()
+
+    @cached_property
+    def residuals(self) -> np.ndarray:
+        """What `sample` draws from, [N, D]."""
+        spread = self._spread()
+        ratio = np.divide(self.noise_scale, spread, out=np.ones_like(spread), where=spread > 0)
+        return self.centred * ratio
+
+    def _spread(self) -> np.ndarray:
+        alone = len(self.centred) == 1
+        return np.zeros(len(self.names)) if alone else self.centred.std(0, ddof=1)
+
+    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
+        """See `SCM`; nodes that do not descend from `do` keep their values."""
+        clamps, x = self._clamps(do), to_array(df, self.names)
+        changed = self._changed(clamps)
+        u = np.zeros_like(x)
+        if changed:
+            u[:, changed] = x[:, changed] - self.mechanisms(x, changed)
+        return self._answer(self._clamped(x, u, clamps), df)
+
+    def _mechanisms(self, x: np.ndarray) -> np.ndarray:
+        return self.mechanisms(x, range(x.shape[1]))
+
+    def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
+        if self.free is None or not np.array_equal(self.free[0], u):
+            x = u.copy()
+            for nodes in self.levels:
+                x[:, nodes] = u[:, nodes] + self.mechanisms(x, nodes)
+            self.free = u.copy(), x
+        return self._clamped(self.free[1], u, clamps)
+
+    def _clamped(self, x: np.ndarray, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
+        """Rows `x`, a solution for noise `u`, with nodes clamped and what follows solved again."""
+        x, changed = np.where(np.isnan(clamps), x, clamps), set(self._changed(clamps))
+        for level in self.levels:
+            if nodes := [j for j in level if j in changed]:
+                x[:, nodes] = u[:, nodes] + self.mechanisms(x, nodes)
+        return x
+
+    def _changed(self, clamps: np.ndarray) -> list[int]:
+        clamped = ~np.isnan(clamps)
+        return np.flatnonzero(self.below[clamped].any(0) & ~clamped).tolist()
+
+    def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        if kind == "gaussian":
+            return rng.standard_normal((n, len(self.names))) * self.noise_scale
+        rows = rng.integers(len(self.residuals), size=(n, len(self.names)))
+        return np.take_along_axis(self.residuals, rows, 0)
+
+
+def order(adjacency: np.ndarray) -> tuple[list[list[int]], np.ndarray]:
+    """Nodes by their longest path from a root, and who descends from whom [D, D].
+
+    Raises:
+        ValueError: the graph has a cycle.
+    """
+    level = make_plan(torch.from_numpy(adjacency)[None]).level[0].numpy()
+    levels = [np.flatnonzero(level == k).tolist() for k in range(level.max() + 1)]
+    below = adjacency.copy()
+    for node in (j for nodes in reversed(levels) for j in nodes):
+        below[node] |= below[adjacency[node]].any(0)
+    return levels, below

@@ -1,0 +1,168 @@
+"""Plots: numbers apart from drawing, labels that never overlap, looks of their own."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+
+from bench.analysis.plots import PLOTS, kinds_for, save
+from bench.analysis.plots.style import CONTROL_LOOKS, LOOKS, style
+from bench.analysis.rankings import friedman
+from bench.analysis.table import read_results
+from bench.cli.parser import main
+from tests.made_rows import FOURTEEN, made_run, rows
+from tests.test_cli import fails_with
+
+MADE = made_run()
+DRAWN = ("bars", "d", "heatmap", "floor", "runtime", "ranks", "profile")
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """A run of one small problem, by methods that take no time."""
+    folder = tmp_path_factory.mktemp("smoke")
+    where = ["--where", "scenario=RFF_IN", "graph_kind=er", "--jobs", "1", "--quiet"]
+    order = ["run", "--suite", "lorch", "--preset", "smoke", "--methods", "truth,floor,linear"]
+    assert main([*order, *where, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """A run on real data."""
+    folder = tmp_path_factory.mktemp("real")
+    order = ["run", "--suite", "sachs", "--preset", "smoke", "--methods", "linear", "--quiet"]
+    assert main([*order, "--jobs", "1", "--out", str(folder)]) == 0
+    return folder
+
+
+def shown_texts(axes):
+    """Titles, labels, notes, and the labels of ticks in view."""
+    yield from axes.texts
+    yield axes.title
+    for axis in (axes.xaxis, axes.yaxis) if axes.axison else ():
+        low, high = sorted(axis.get_view_interval())
+        yield axis.label
+        ticks = (t for t in axis.get_major_ticks() if low <= t.get_loc() <= high)
+        yield from (tick.label1 for tick in ticks)
+
+
+def overlaps(figure):
+    """Pairs of upright texts whose boxes cross by more than a pixel."""
+    FigureCanvasAgg(figure).draw()
+    texts = [t for axes in figure.axes for t in shown_texts(axes)]
+    texts += [t for legend in figure.legends for t in legend.get_texts()]
+    shown = [t for t in texts if t.get_visible() and t.get_text().strip()]
+    upright = [t for t in shown if t.get_rotation() % 90 == 0]
+    assert len(upright) > 10
+    boxes = [(t.get_text(), t.get_window_extent().padded(-1)) for t in upright]
+    return [(a, b) for (a, first), (b, second) in combinations(boxes, 2) if first.overlaps(second)]
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_no_labels_overlap_with_more_than_fourteen_methods(kind):
+    drawing = PLOTS[kind](MADE)
+    assert overlaps(drawing.figure) == []
+    assert set(drawing.numbers["method"]) >= set(FOURTEEN) - {"truth", "floor", "marginal"}
+
+
+def test_methods_differ_in_colour_and_in_grey():
+    looks = LOOKS | CONTROL_LOOKS
+    assert len({colour for colour, _ in looks.values()}) == len(looks)
+    assert len({marker for _, marker in looks.values()}) == len(looks)
+    assert style("somebody.else:Method") == style("somebody.else:Method")
+
+
+def test_a_method_has_the_same_colour_in_every_plot():
+    frame = made_run(("truth", "floor", "linear", "gp", "mlp"))
+    for kind in ("profile",):
+        axes = PLOTS[kind](frame).figure.axes[0]
+        handles, names = axes.get_legend_handles_labels()
+        drawn = dict(zip(names, handles, strict=True))["gp"]
+        curve = drawn.lines[0] if hasattr(drawn, "lines") else drawn
+        assert to_hex(curve.get_color()).upper() == style("gp")["color"]
+    bars = {c.get_label(): c for c in PLOTS["bars"](frame).figure.axes[0].containers}
+    assert to_hex(bars["gp"].patches[0].get_facecolor()).upper() == style("gp")["color"]
+
+
+def test_the_numbers_behind_a_plot_are_its_file(tmp_path):
+    drawing = PLOTS["ranks"](MADE)
+    png, pdf, csv = save(drawing, tmp_path, "ranks")
+    assert png.read_bytes()[1:4] == b"PNG" and pdf.read_bytes()[:4] == b"%PDF"
+    pd.testing.assert_frame_equal(pd.read_csv(csv), drawing.numbers, rtol=1e-5)
+
+
+def test_ranks_and_floor_ratios_by_hand():
+    errors = {
+        "floor": [1.0, 2.0, 4.0],
+        "gp": [2.0, 4.0, 8.0],
+        "mlp": [1.0, 8.0, 16.0],
+        "linear": [9.0, 9.0, 9.0],
+    }
+    frame = pd.DataFrame(rows(errors))
+    ratios = PLOTS["floor"].numbers(frame).set_index("method")
+    assert ratios.loc["gp", ["ratio", "low", "high"]].tolist() == pytest.approx([2, 2, 2])
+    assert ratios.loc["mlp", "ratio"] == pytest.approx(16 ** (1 / 3))
+    ranks = PLOTS["ranks"].numbers(frame).set_index("method")
+    assert ranks["mean_rank"].to_dict() == pytest.approx({"gp": 4 / 3, "mlp": 2, "linear": 8 / 3})
+    matrix = pd.DataFrame(errors).drop(columns="floor")
+    assert ranks["cd"].unique() == pytest.approx(friedman(matrix).cd)
+
+
+def test_the_pareto_front_is_what_no_faster_method_matches():
+    frame = pd.DataFrame(rows({"linear": [3.0], "mlp": [2.0], "gp": [1.0], "boosting": [2.5]}))
+    frame["fit_s"] = frame["method"].map({"linear": 1, "mlp": 2, "gp": 3, "boosting": 9})
+    front = PLOTS["runtime"].numbers(frame.assign(query_s=0)).set_index("method")["pareto"]
+    assert front.to_dict() == {"linear": True, "mlp": True, "gp": True, "boosting": False}
+
+
+def test_errors_by_node_are_those_of_the_run(smoke):
+    """The mean over rows of a root is at most the root of the mean over rows and nodes."""
+    frame = read_results(smoke)
+    nodes = PLOTS["nodes"].numbers(frame)
+    assert set(nodes["method"]) == {"floor", "linear"} and len(nodes) == 20
+    noise = frame[frame["metric"] == "noise"].set_index("method")["value"]
+    whole = nodes.groupby("method")["error"].apply(lambda e: np.sqrt(np.square(e).mean()))
+    for method in whole.index:
+        assert noise[method] <= whole[method] < 2 * noise[method]
+    assert (nodes[nodes["parents"] == 0]["error"] < 0.5).all()
+
+
+def test_a_mechanism_is_shown_with_its_data_and_its_estimates(smoke):
+    numbers = PLOTS["mechanism"].numbers(read_results(smoke))
+    counts = numbers["what"].value_counts()
+    assert counts.to_dict() == {"data": 50, "truth": 80, "linear": 80}
+    curve = numbers[numbers["what"] == "linear"]
+    assert np.diff(curve["y"], 2) == pytest.approx(0, abs=1e-6 * curve["y"].abs().max())
+
+
+def test_draws_stand_beside_the_data_of_a_real_table(real):
+    frame = read_results(real)
+    assert "pairs" in kinds_for(frame, refits=True) and "pairs" not in kinds_for(frame)
+    drawing = PLOTS["pairs"](frame)
+    assert drawing.numbers["what"].value_counts().to_dict() == {"data": 50, "linear": 50}
+    assert drawing.numbers.notna().all(axis=None) and drawing.numbers.shape[1] == 6
+
+
+def test_the_command_draws_what_fits_or_what_is_asked(smoke, capsys):
+    assert main(["plot", str(smoke), "--kind", "draws", "--kind", "nodes"]) == 0
+    written = capsys.readouterr().out.split()
+    assert [path.rsplit("/", 1)[1] for path in written] == [
+        f"{kind}.{form}" for kind in ("draws", "nodes") for form in ("png", "pdf", "csv")
+    ]
+    assert set(kinds_for(read_results(smoke))) == {"bars", "floor", "runtime", "draws"}
+
+
+def test_a_plot_that_the_run_cannot_fill_is_one_line(smoke, capsys):
+    for kind in ("pairs", "alpha"):
+        fails_with(capsys, ["plot", str(smoke), "--kind", kind], f"not what the plot {kind} needs")
+
+
+def test_methods_without_a_problem_in_common_are_not_compared():
+    frame = made_run(("floor", "linear", "gp", "mlp"), ds=(10,))
+    frame = frame[(frame["method"] != "gp") | (frame["problem"].str.endswith("-0"))]
+    frame = frame[(frame["method"] != "mlp") | (frame["problem"].str.endswith("-1"))]
+    assert not {"floor", "ranks", "profile"} & set(kinds_for(frame))

@@ -1,0 +1,164 @@
+"""Laws over every registered method, known answers, and methods that break laws."""
+
+from dataclasses import replace
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+
+from baselines.additive import spline_ridge
+from bench.laws import check
+from bench.metrics import METRICS
+from bench.registry import METHODS, SEES_PROBLEM, Unavailable, load_method, load_suite, names
+
+SLOW = {"mlp", "boosting", "fip", "deci", "causalnf", "dowhy", "condfip", "condfip-published"}
+SHORTENED = ("fip-published", "fip-published-best")  # a thousand steps on all rows take their time
+
+
+def law_abiding():
+    for name in names(METHODS):
+        if name not in (*SEES_PROBLEM, *SHORTENED):
+            yield pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+
+
+@pytest.mark.parametrize("name", list(law_abiding()))
+def test_every_method_keeps_the_laws(name):
+    try:
+        load_method(name)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    broken = {law: why for law, why in check(name) if why}
+    assert not broken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHORTENED)
+def test_the_published_fip_keeps_the_laws_in_fewer_steps(monkeypatch, name):
+    method = type(load_method(name).inner)
+    short = replace(method.recipe, steps=60, learning_rate=3e-3, best=True)
+    monkeypatch.setattr(method, "recipe", short)
+    assert not {law: why for law, why in check(name) if why}
+
+
+@pytest.mark.parametrize("name", SEES_PROBLEM)
+def test_controls_that_know_the_truth_refuse_data(name):
+    with pytest.raises(ValueError, match="needs the true SCM"):
+        load_method(name).fit(pd.DataFrame({"a": [1.0, 2.0]}), nx.DiGraph())
+
+
+BREAKS = {
+    "Transposed": "orients the collider",
+    "ReadsAll": "ignores non parents",
+    "Forgets": "repeats with its seed",
+    "RawUnits": "scales with columns",
+    "Greedy": "leaves input alone",
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_broken_method_is_caught(broken):
+    found = {law for law, why in check(f"tests.broken_methods:{broken}") if why}
+    assert BREAKS[broken] in found
+
+
+def test_the_gaussian_process_bears_noise_too_small_to_see():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 300))
+    df = pd.DataFrame({"a": a, "b": b, "c": 3e4 * a - 1e4 * b + 1e-3 * rng.normal(size=300)})
+    scm = load_method("gp").fit(df, nx.DiGraph([("a", "c"), ("b", "c")]))
+    assert scm.noise(df)["c"].std() < 1e-3 * df["c"].std()
+
+
+@pytest.mark.parametrize("name", ["linear", "gp"])
+def test_linear_mechanisms_are_found(name):
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=2000)
+    df = pd.DataFrame({"a": a, "b": 2 * a - 1 + 0.1 * rng.normal(size=2000)})[:400]
+    scm = load_method(name).fit(df, nx.DiGraph([("a", "b")]))
+    answer = scm.generate(pd.DataFrame({"a": [0.0, 0.0], "b": [0.0, 0.0]}), do={"a": 1.0})
+    np.testing.assert_allclose(answer["b"], 1.0, atol=0.03)
+
+
+def test_arrays_are_tables_with_numbered_columns():
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    scm = load_method("linear").fit(rows, nx.DiGraph([("x0", "x1")]))
+    assert list(scm.noise(rows).columns) == ["x0", "x1"]
+
+
+def test_few_rows_are_a_reason_to_skip():
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 4)), columns=list("abcd"))
+    graph = nx.DiGraph([("a", "d"), ("b", "d"), ("c", "d")])
+    from bench.task import Dataset
+
+    for name in ("linear", "additive", "boosting", "gp", "mlp"):
+        assert load_method(name).skip(Dataset.of(rows, graph))
+
+
+def test_a_missing_extra_is_listed_with_its_install_command(monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    from bench import registry
+
+    entry = EntryPoint("flow", "no_such_package:Flow [flows]", METHODS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    assert registry.names(METHODS) == ["flow"]
+    assert 'pip install "condfip-bench[flows]"' in registry.describe("flow")
+    with pytest.raises(Unavailable, match="no_such_package"):
+        load_method("flow")
+
+
+def means(methods, metrics, **axes):
+    problems = [task.problem() for task in load_suite("lorch", **axes)]
+    table = {}
+    for name in methods:
+        fitted = [load_method(name).fit_problem(p, 0) for p in problems]
+        table[name] = [
+            np.mean([METRICS[m].value(p, f) for p, f in zip(problems, fitted, strict=True)])
+            for m in metrics
+        ]
+    return table
+
+
+def test_least_squares_reaches_its_known_error():
+    errors = means(["linear"], ["noise"], scenario="LIN_IN", d=10, scms=10)
+    assert 0.025 <= errors["linear"][0] <= 0.04
+
+
+def test_the_gaussian_process_is_near_the_floor():
+    errors = means(["gp", "floor"], ["noise"], scenario="RFF_IN", d=10, scms=3)
+    assert errors["gp"][0] <= 1.15 * errors["floor"][0]
+
+
+@pytest.mark.slow
+def test_the_gaussian_process_is_near_the_floor_on_larger_graphs():
+    metrics = ["sample", "intervention", "counterfactual"]
+    errors = means(["gp", "floor"], metrics, scenario="RFF_IN", d=20, scms=3)
+    assert (np.array(errors["gp"]) <= 1.2 * np.array(errors["floor"])).all()
+
+
+def test_the_gradient_of_the_marginal_likelihood_is_exact():
+    import torch
+
+    from baselines.gp import objective
+
+    generator = torch.Generator().manual_seed(0)
+    x, y, theta = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64)
+        for shape in ((2, 30, 3), (2, 30), (2, 6))
+    )
+    gradient = objective(x, y, theta)[1]
+    for q in range(6):
+        step = torch.zeros_like(theta)
+        step[:, q] = 1e-6
+        slope = (objective(x, y, theta + step)[0] - objective(x, y, theta - step)[0]) / 2e-6
+        torch.testing.assert_close(slope, gradient[:, q], rtol=1e-5, atol=1e-6)
+
+
+def test_additive_goes_on_as_a_line_beyond_the_data():
+    x = np.random.default_rng(0).normal(size=(200, 1))
+    predict = spline_ridge(x, np.sin(2 * x[:, 0]) + x[:, 0] ** 3)
+    near, mid, far = predict(np.array([[10.0], [20.0], [30.0]]))
+    assert far - mid == pytest.approx(mid - near, rel=1e-9)
+    within = np.ptp(predict(x)) / np.ptp(x)
+    assert abs(far - mid) / 10 < 2 * within  # not the slope of the last few rows

@@ -1,0 +1,200 @@
+"""The command line as a user meets it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.cli.parser import main
+
+SMOKE = ["run", "--suite", "lorch", "--preset", "smoke"]
+ONE = [*SMOKE, "--where", "scenario=RFF_IN", "graph_kind=er", "--jobs", "1"]
+
+
+@pytest.fixture()
+def own(tmp_path):
+    """A table and a graph: rain and sprinkler wet the grass; wind stands alone."""
+    rng = np.random.default_rng(0)
+    rain, sprinkler = rng.normal(3, 1, 200), rng.normal(0, 2, 200)
+    grass = 2 * rain + np.sin(sprinkler) + 0.1 * rng.normal(size=200)
+    table = pd.DataFrame({"rain": rain, "sprinkler": sprinkler, "grass": grass})
+    table["wind"] = rng.normal(size=200)
+    table.to_csv(tmp_path / "my.csv", index=False)
+    (tmp_path / "edges.csv").write_text("source,target\nrain,grass\nsprinkler,grass\n")
+    return tmp_path
+
+
+def fails_with(capsys, arguments, message):
+    """Exit code 1 and one clear line."""
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    assert code == 1
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ")
+    assert message in lines[0], lines[0]
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (["run", "--suite", "lurch"], "unknown suite lurch"),
+        ([*SMOKE, "--methods", "lineal"], "unknown method lineal"),
+        (["run", "--suite", "lorch", "--preset", "huge"], "unknown preset huge"),
+        ([*SMOKE, "--set", "depth=3"], "unknown axis depth"),
+        ([*SMOKE, "--set", "d=lots"], "takes numbers"),
+        ([*SMOKE, "--set", "d"], "AXIS=VALUES"),
+        ([*SMOKE, "--where", "d=50"], "no task"),
+        ([*SMOKE, "--methods", "nowhere:Class"], "no module nowhere"),
+        ([*SMOKE, "--methods", "baselines.linear:Quadratic"], "has no Quadratic"),
+        ([*SMOKE, "--jobs", "0"], "--jobs"),
+        ([*SMOKE, "--device", "tpu"], "invalid choice"),
+        ([*SMOKE, "--retry", "everything"], "--retry"),
+        (["run"], "either --suite"),
+        (["check", "lineal"], "unknown method lineal"),
+        (["check", "truth"], "needs the true SCM"),
+        (["table", "nowhere"], "no results"),
+        (["fly"], "invalid choice"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_1(arguments, message, capsys, tmp_path):
+    fails_with(capsys, arguments, message)
+
+
+@pytest.mark.parametrize(
+    "csv,edges,more,message",
+    [
+        ("a,b\n1,2\n2,1\n3,4\n4,3\n", "source,target\na,b\nb,a\n", [], "cycle"),
+        ("a,b\n1,2\n2,1\n3,4\n4,3\n", "source,target\na,c\n", [], "names c"),
+        ("a,b\n1,x\n2,1\n3,4\n4,3\n", "source,target\na,b\n", [], "column b holds text"),
+        ("a,b\n1,\n2,1\n3,4\n4,3\n", "source,target\na,b\n", [], "column b holds NaN"),
+        ("a,b\n1,2\n2,2\n3,2\n4,2\n", "source,target\na,b\n", [], "column b is constant"),
+        ("a,b\n1,2\n2,1\n3,4\n4,3\n", "from,to\na,b\n", [], "header source,target"),
+        ("", "source,target\na,b\n", [], "no CSV table"),
+        ("a,b\n1,2\n2,1\n", "source,target\na,b\n", [], "at least 4"),
+        ("a,b\n1,2\n2,1\n3,4\n4,3\n", "source,target\na,b\n", ["--do", "c=1"], "unknown column"),
+        ("a,b\n1,2\n2,1\n3,4\n4,3\n", "source,target\na,b\n", ["--do", "a=x"], "no number"),
+    ],
+)
+def test_bad_files_are_one_line_and_exit_code_1(csv, edges, more, message, capsys, tmp_path):
+    (tmp_path / "t.csv").write_text(csv)
+    (tmp_path / "e.csv").write_text(edges)
+    files = ["--data", str(tmp_path / "t.csv"), "--graph", str(tmp_path / "e.csv")]
+    fails_with(capsys, ["run", *files, *more, "--out", str(tmp_path / "out")], message)
+
+
+def test_an_unwritable_folder_is_one_line_and_exit_code_1(capsys, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    arguments = [*ONE, "--methods", "linear", "--out", str(blocked / "out")]
+    fails_with(capsys, arguments, "cannot write")
+
+
+def test_a_run_prints_its_table_and_writes_everything(tmp_path, capsys):
+    assert main([*ONE, "--methods", "truth,linear", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "### counterfactual" in out and "Cond-FiP (paper)" in out
+    assert "cells: 2 ok" in out and str(tmp_path) in out
+    written = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")}
+    assert {
+        "results.csv",
+        "run.json",
+        "tables/noise.md",
+        "tables/noise.tex",
+        "tables/noise.csv",
+        "figures/bars.png",
+        "figures/bars.pdf",
+        "figures/runtime.png",
+    } <= written
+    for form in ("md", "tex", "csv"):
+        assert main(["table", str(tmp_path), "--metric", "noise", "--format", form]) == 0
+    assert r"\toprule" in capsys.readouterr().out
+    assert main(["compare", str(tmp_path), "paper"]) == 0
+    compared = capsys.readouterr().out
+    assert "Cond-FiP" in compared and "linear" in compared
+    assert main(["compare", str(tmp_path), "paper", "--count", "--methods", "linear"]) == 0
+    counted = capsys.readouterr().out
+    assert "| linear" in counted and "| marginal" not in counted
+    fails_with(
+        capsys, ["compare", str(tmp_path), "paper", "--methods", "lienar"], "no method lienar"
+    )
+    assert main(["plot", str(tmp_path), "--kind", "draws"]) == 0
+    assert (tmp_path / "figures" / "draws.png").stat().st_size > 10_000
+
+
+def test_own_data_gives_scores_samples_interventions_and_counterfactuals(own, capsys):
+    out = own / "out"
+    arguments = [
+        "run",
+        "--data",
+        str(own / "my.csv"),
+        "--graph",
+        str(own / "edges.csv"),
+        "--methods",
+        "truth,linear,gp",
+        "--do",
+        "rain=5",
+        "--n",
+        "50",
+        "--out",
+        str(out),
+    ]
+    assert main([*arguments, "--jobs", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "### mmd_query" in printed and "### residual" in printed
+    assert "| node      | gp" in printed and (out / "tables" / "nodes.md").exists()
+    assert len(pd.read_csv(out / "samples-gp.csv")) == 50
+    done = pd.read_csv(out / "do-gp.csv")
+    assert list(done.columns) == ["rain", "sprinkler", "grass", "wind"]
+    assert (done["rain"] == 5).all()
+    assert abs(done["grass"].mean() - 10) < 0.5
+    table, twins = pd.read_csv(own / "my.csv"), pd.read_csv(out / "counterfactual-gp.csv")
+    np.testing.assert_allclose(twins["sprinkler"], table["sprinkler"])
+    expected = table["grass"] + 2 * (5 - table["rain"])
+    assert (twins["grass"] - expected).abs().mean() < 0.3
+
+
+def test_list_says_what_there_is(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for word in ("lorch", "quick 40", "truth", "gp", "counterfactual", "licence"):
+        assert word in out
+
+
+def test_check_prints_every_law(capsys):
+    assert main(["check", "linear"]) == 0
+    assert "15 passed, 0 failed" in capsys.readouterr().out
+    assert main(["check", "tests.broken_methods:Transposed"]) == 2
+    assert "FAIL  orients the collider" in capsys.readouterr().out
+
+
+def test_the_module_runs_as_a_command(tmp_path):
+    command = [sys.executable, "-m", "bench", "list", "suites"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "lorch" in found.stdout
+
+
+def test_a_new_method_passes_the_laws_at_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new-method", "nearest"]) == 0
+    assert "python -m bench check nearest:Nearest" in capsys.readouterr().out
+    assert main(["check", "nearest:Nearest"]) == 0
+    assert Path("test_nearest.py").exists()
+    fails_with(capsys, ["new-method", "nearest"], "exists already")
+    fails_with(capsys, ["new-method", "Not-a-name"], "no name for a method")
+
+
+def test_a_new_method_in_a_checkout_gets_its_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("baselines", "tests"):
+        Path(folder).mkdir()
+    Path("pyproject.toml").write_text('[project.entry-points."condfip_bench.methods"]\n')
+    assert main(["new-method", "nearest"]) == 0
+    assert 'nearest = "baselines.nearest:Nearest"' in Path("pyproject.toml").read_text()
+    assert Path("baselines/nearest.py").exists() and Path("tests/test_nearest.py").exists()
+    assert "pip install -e ." in capsys.readouterr().out

@@ -1,0 +1,125 @@
+"""Suites made of the lorch SCMs: the same problems under other names, and other graphs."""
+
+import numpy as np
+import pytest
+
+from bench.metrics import METRICS
+from bench.registry import find_suite, load_suite
+from bench.run.cell import Cell, run_cell
+from bench.suites.lorch_graph import corrupt
+
+CELL = {"scenario": "LIN_IN", "graph_kind": "er", "scms": 1}
+
+
+def graph(**axes):
+    return load_suite("lorch-graph", "smoke", **CELL, **axes)
+
+
+def test_sweeps_share_their_problems_with_lorch():
+    base = load_suite("lorch", d=20, scms=1, **{k: CELL[k] for k in ("scenario", "graph_kind")})[0]
+    low = load_suite("lorch-lowdata", **CELL)
+    assert [task.n_context for task in low] == [50, 100, 200, 400]
+    assert low[3].problem_name == base.problem_name
+    assert low[3].problem().sha() == base.problem().sha()
+    assert [t.n_context for t in load_suite("lorch-large", **CELL)] == [1000, 2000]
+
+
+def test_shifts_have_both_kinds_and_one_unshifted_problem():
+    tasks = load_suite("lorch-shift", scenario="RFF_OUT", graph_kind="ws", scms=1)
+    settings = {(task.shift, task.alpha) for task in tasks}
+    assert len(tasks) == 7 and ("", 1.0) in settings
+    assert {s for s, _ in settings} == {"", "mechanism", "noise"}
+
+
+def test_corruptions_have_their_distance_and_begin_one_another():
+    edges = []
+    for k in (1, 2, 5, 10):
+        (task,) = graph(given="corrupt", edits=k)
+        problem = task.problem()
+        assert METRICS["graph_distance"].value(problem, None) == k
+        assert task.given_graph == f"corrupt-{k}" and task.name.endswith(f"corrupt-{k}")
+        edges.append(problem.data.adjacency != problem.true_adjacency)
+    assert (edges[1] | ~edges[0]).all() and (edges[3] | ~edges[2]).all()
+    with pytest.raises(ValueError, match="too few"):
+        corrupt(np.zeros((2, 2), dtype=bool), 2, np.random.default_rng(0))
+
+
+def test_no_corruption_is_the_true_graph_byte_for_byte(tmp_path):
+    (task,) = graph(given="corrupt", edits=0)
+    assert task == graph(given="true")[0]
+    (plain,) = load_suite("lorch", "smoke", **CELL)
+    ours, theirs = (run_cell(Cell(t, "linear"), tmp_path)["result"] for t in (task, plain))
+    assert ours["metrics"] == theirs["metrics"] and ours["data_sha"] == theirs["data_sha"]
+
+
+def test_only_the_given_graph_changes():
+    true, wrong = (graph(given=g, edits=5)[0].problem() for g in ("true", "corrupt"))
+    assert np.array_equal(true.query_rows, wrong.query_rows)
+    assert np.array_equal(true.data.adjacency, wrong.true_adjacency)
+    assert METRICS["sample"].value(wrong, wrong.truth) < 1e-6
+    floor = [METRICS["sample"].value(p, p.floor) for p in (true, wrong)]
+    assert floor[0] == floor[1]
+
+
+def test_discovery_finds_a_chain_of_easy_r2(tmp_path):
+    import pandas as pd
+
+    from bench.registry import discover
+    from bench.task import Dataset
+
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=500)
+    b = a + 0.5 * rng.normal(size=500)
+    c = a + b + 0.1 * rng.normal(size=500)
+    rows = np.column_stack([c, a, b])
+    found = discover("r2sort", Dataset(rows, ("c", "a", "b"), np.zeros((3, 3), bool)), 0)
+    assert found[1, 0] and found[2, 0] and not found[0].any()
+    scaled = discover(
+        "r2sort", Dataset(rows * [1, 64, 0.5], ("c", "a", "b"), np.zeros((3, 3), bool)), 0
+    )
+    assert np.array_equal(found, scaled)
+    with pytest.raises(ValueError, match="unknown discovery method"):
+        discover("oracle", Dataset.of(pd.DataFrame(rows), __import__("networkx").DiGraph()), 0)
+
+
+def test_a_discovery_method_without_its_extra_is_skipped(tmp_path, monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    from bench import registry
+
+    entries = {
+        registry.DISCOVERY: [EntryPoint("missing", "no_such:Thing [discovery]", registry.DISCOVERY)]
+    }
+    kept = registry.entry_points
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: entries.get(group) or kept(group=group)
+    )
+    (task,) = graph(given="inferred", discovery="missing")
+    record = run_cell(Cell(task, "linear"), tmp_path)["result"]
+    assert record["status"] == "skipped" and "condfip-bench[discovery]" in record["reason"]
+
+
+def test_the_graph_suite_drops_settings_that_do_not_matter():
+    tasks = find_suite("lorch-graph").tasks("quick", scenario="LIN_IN", graph_kind="er")
+    assert [t.given_graph for t in tasks] == [
+        "true",
+        "corrupt-1",
+        "corrupt-2",
+        "corrupt-5",
+        "corrupt-10",
+        "inferred-r2sort",
+    ]
+
+
+def test_pc_finds_a_collider():
+    pytest.importorskip("causallearn", reason="pip install 'condfip-bench[discovery]'")
+    from bench.registry import discover
+    from bench.task import Dataset
+
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 500))
+    c = a - b + 0.3 * rng.normal(size=500)
+    data = Dataset(np.column_stack([c, a, b]), ("c", "a", "b"), np.zeros((3, 3), bool))
+    expected = np.zeros((3, 3), bool)
+    expected[1, 0] = expected[2, 0] = True
+    assert np.array_equal(discover("pc", data, 0), expected)

@@ -27,6 +27,7 @@ class Additive:
     """
 
     version = "2"
+    default = True
 
     def skip(self, dataset: Dataset) -> str | None:
         """Cross-validation needs some rows."""

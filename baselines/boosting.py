@@ -25,6 +25,7 @@ class Boosting:
     """Histogram gradient boosting; depth and rounds by cross-validation (Friedman 2001)."""
 
     version = "1"
+    default = True
 
     def skip(self, dataset: Dataset) -> str | None:
         """Cross-validated trees need some rows."""

@@ -18,8 +18,8 @@ from zuko.transforms import (
 
 from baselines.randomness import seeded
 from baselines.training import Recipe, train
-from bench.method import Standardised
 from bench.scm.base import SCM, to_array
+from bench.standardised import Standardised
 from bench.task import Dataset
 
 if TYPE_CHECKING:

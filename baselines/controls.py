@@ -18,6 +18,8 @@ class Truth:
     """The true SCM: scores 0 where there is one."""
 
     version = "1"
+    role = "truth"
+    default = True
 
     def fit_problem(self, problem: Problem, seed: int) -> SCM:
         """The problem's truth."""
@@ -32,6 +34,8 @@ class Floor:
     """The posterior mean of every F_i given the prior and the true noise variance."""
 
     version = "1"
+    role = "reference"
+    default = True
 
     def fit_problem(self, problem: Problem, seed: int) -> SCM:
         """The problem's floor."""
@@ -46,6 +50,8 @@ class Marginal:
     """Ignores the graph: every node is its mean plus its own noise."""
 
     version = "1"
+    role = "reference"
+    default = True
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
         """Takes the context's means."""

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.method import AdditiveMethod, padded_parents
+from bench.method import AdditiveMethod
+from bench.standardised import padded_parents
 
 CONSTANT = 1.0  # variance of the constant term, in units of the child's variance
 JITTER = 1e-11  # of the mean variance: noise can be smaller than a factorisation resolves
@@ -34,6 +35,7 @@ class GaussianProcess(AdditiveMethod):
     """
 
     version = "1"
+    default = True
     fewest_rows = 5
 
     def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> "Posteriors":

@@ -17,6 +17,7 @@ class Linear:
     """Least squares for each node on its parents; the best linear unbiased estimate."""
 
     version = "1"
+    default = True
 
     def skip(self, dataset: Dataset) -> str | None:
         """A node needs two more rows than it has parents."""

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.method import AdditiveMethod, padded_parents
+from bench.method import AdditiveMethod
+from bench.standardised import padded_parents
 
 WIDTH = 64
 MEMBERS = 5
@@ -27,6 +28,7 @@ class MLP(AdditiveMethod):
     """
 
     version = "1"
+    default = True
 
     def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> "Networks":
         generator = torch.Generator().manual_seed(seed % 2**63)

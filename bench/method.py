@@ -1,32 +1,134 @@
-"""What a method is, and what methods share: the adaptor that standardises, and the door they enter.
+"""What a method and an estimate are: every member they may have, and how most methods are written.
 
 A method is any class, built without arguments, with `fit(df, graph, *, seed=0)`. What `fit` returns
-needs `noise(df)` and `generate(u, do=None)`; `complete` adds the other verbs.
+needs `noise(df)` and `generate(u, do=None)`; `complete` adds the other verbs. All else is optional:
+the protocols below name it with its default, and `member` is the one place that looks for it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from inspect import isfunction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from bench.scm.base import SCM, AdditiveSCM, Do
-from bench.task import Dataset
+from bench.standardised import Learn, PerNode, Predict, StandardisedMechanisms
+from bench.task import Dataset, Problem, Task
 
 if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-Predict = Callable[[np.ndarray, Sequence[int]], np.ndarray]
-Learn = Callable[[np.ndarray, list[np.ndarray], int], Predict]
 Regress = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
+Role = Literal["truth", "reference", "baseline"]
+NoiseSpace = Literal["additive", "base"]
+Noise = Callable[["pd.DataFrame"], "pd.DataFrame"]
 
 
 class Method(Protocol):
-    """A way to learn an SCM. Optional attributes: `version`, `noise_space`, `skip(dataset)`."""
+    """A way to learn an SCM; only `fit` is needed. A constructor may take `device`.
 
-    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> Any:
-        """Learns from context rows and their graph; answers `noise(df)`, `generate(u, do)`."""
+    Attributes:
+        version: changes whenever an answer may.
+        role: "baseline"; "truth" and "reference" for controls, the ends of the scale.
+        default: whether a run that names no methods includes it. Neither role nor default is
+            inherited where methods are listed: they are read from the class's own body.
+        noise_space: "additive" where noise has its node's units, "base" where it has its own.
+        fit_problem: (problem, seed) -> estimate, of a control that is shown the whole problem; only
+            the problems of suites are shown, and to no baseline.
+    """
+
+    version: str = ""
+    role: Role = "baseline"
+    default: bool = False
+    noise_space: NoiseSpace = "additive"
+    fit_problem: Callable[[Problem, int], "Estimate"] | None = None
+
+    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> "Estimate":
+        """Learns from context rows and the graph over their columns, both left as they are."""
+
+    def skip(self, dataset: Dataset) -> str | None:
+        """Why the method cannot fit a dataset; None where it can."""
+        return None
+
+    def skip_problem(self, problem: Problem) -> str | None:
+        """Why a control has no estimate of a problem; None where it has one."""
+        return None
+
+
+class Pretrained(Method, Protocol):
+    """A method that reads its weights from a file.
+
+    Attributes:
+        checkpoint: the file, an argument of the constructor: `NAME=PATH` names another one.
+        checkpoint_sha: of the weights. pretrain_s: seconds of training behind them, None: unknown.
+    """
+
+    checkpoint: Path | None = None
+    checkpoint_sha: str = ""
+    pretrain_s: float | None = None
+
+    def seen_in_training(self, task: Task) -> bool | None:
+        """Whether training met SCMs like the task's; None: unknown, or nothing was trained."""
+        return None
+
+
+class Estimate(Protocol):
+    """What `fit` returns; `noise` and `generate` are needed. Tables keep columns, index and units.
+
+    Attributes:
+        noise_metric: whether `noise` is what F leaves, False where it is smoothed.
+        noise_smoothed: df -> the noise's posterior mean, given the rows themselves.
+        noise_residual: df -> x - E[x | parents], of an estimate whose own noise has other units.
+        noise_published: df -> noise as a published code abducts it, where that differs.
+        predict_mechanism: df -> mean and standard deviation of F, two tables.
+        intervals: (df, level) -> lower and upper ends of x given its parents, two tables.
+        mechanism: df -> F. sample: (n, do, seed, noise) -> rows. Where absent they are made from
+            noise and generate.
+    """
+
+    noise_metric: bool = True
+    noise_smoothed: Noise | None = None
+    noise_residual: Noise | None = None
+    noise_published: Noise | None = None
+    predict_mechanism: Callable[..., "tuple[pd.DataFrame, pd.DataFrame]"] | None = None
+    intervals: Callable[..., "tuple[pd.DataFrame, pd.DataFrame]"] | None = None
+    mechanism: Noise | None = None
+    sample: Callable[..., "pd.DataFrame"] | None = None
+
+    def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
+        """The noise of rows (abduction)."""
+
+    def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
+        """The rows that noise u gives, with the nodes of do clamped."""
+
+    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
+        """What rows had been under do."""
+        return self.generate(self.noise(df), do)
+
+
+MADE = ("mechanism", "sample", "counterfactual")  # from noise and generate, where absent
+EXTRAS = tuple(name for name in Estimate.__annotations__ if name not in MADE)
+OPTIONAL = {
+    name: default
+    for protocol in (Method, Pretrained, Estimate)
+    for name, default in vars(protocol).items()
+    if not name.startswith("_")
+}
+
+
+def member(thing: object, name: str) -> Any:
+    """An optional member of a method or an estimate: its own, or the default of its protocol.
+
+    Raises:
+        KeyError: no protocol names such a member.
+    """
+    default = OPTIONAL[name]
+    if not hasattr(thing, name) and isfunction(default):
+        return default.__get__(thing)
+    return getattr(thing, name, default)
 
 
 def fit_additive(
@@ -92,80 +194,7 @@ class AdditiveMethod(ABC):
         """See `Learn`."""
 
 
-class PerNode:
-    """Predictions of one regression a node."""
-
-    def __init__(self, parents: list[np.ndarray], predictors: list) -> None:
-        self.parents, self.predictors = parents, predictors
-
-    def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
-        """F of `nodes` at z [N, D]."""
-        return np.column_stack([self.predictors[j](z[:, self.parents[j]]) for j in nodes])
-
-
-class Standardised:
-    """A dataset's columns in the order of their names, centred, in units of their deviation.
-
-    A column that is constant in the context stays 0 and is nobody's parent and nobody's child.
-    """
-
-    def __init__(self, data: Dataset) -> None:
-        self.order = np.array(sorted(range(len(data.names)), key=lambda j: str(data.names[j])))
-        self.place = np.argsort(self.order)
-        rows = data.rows[:, self.order]
-        self.mean, self.scale = rows.mean(0), spread(rows)
-        self.inverse = np.divide(1, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
-        adjacency = data.adjacency[np.ix_(self.order, self.order)]
-        adjacency = adjacency & (self.scale > 0) & (self.scale > 0)[:, None]
-        self.parents = [np.flatnonzero(column) for column in adjacency.T]
-
-    def standardise(self, x: np.ndarray) -> np.ndarray:
-        """Rows [N, D] in the data's order and units -> standardised."""
-        return (x[:, self.order] - self.mean) * self.inverse
-
-    def restore(self, z: np.ndarray) -> np.ndarray:
-        """The inverse of `standardise`."""
-        return (self.mean + self.scale * z)[:, self.place]
-
-
-class StandardisedMechanisms(Standardised):
-    """Mechanisms in the data's units from ones learnt on standardised columns."""
-
-    def __init__(self, data: Dataset, learn: Learn, seed: int) -> None:
-        super().__init__(data)
-        self.has_parents = np.array([len(p) > 0 for p in self.parents])
-        fits = any(self.has_parents)
-        self.predict = learn(self.standardise(data.rows), self.parents, seed) if fits else None
-        scale = getattr(self.predict, "noise_scale", None)
-        self.noise_scale = None if scale is None else (self.scale * scale)[self.place]
-
-    def __call__(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
-        """F of `nodes` (in the data's order) at rows x [N, D], in the data's units."""
-        asked = self.place[list(nodes)]
-        answer = np.zeros((len(x), len(asked)))
-        learnt = self.has_parents[asked]
-        if learnt.any():
-            answer[:, learnt] = self.predict(self.standardise(x), asked[learnt].tolist())
-        return self.mean[asked] + self.scale[asked] * answer
-
-
-def padded_parents(z: np.ndarray, parents: Sequence[np.ndarray], width: int = 0) -> np.ndarray:
-    """The parents' columns of G nodes, padded with zeros to `width` or the most: [G, N, P]."""
-    most = width or max(map(len, parents))
-    x = np.zeros((len(parents), len(z), most), dtype=z.dtype)
-    for padded, columns in zip(x, parents, strict=True):
-        padded[:, : len(columns)] = z[:, columns]
-    return x
-
-
-def spread(rows: np.ndarray) -> np.ndarray:
-    """Standard deviation of each column (ddof = 1), exactly 0 where a column is constant, [D]."""
-    if len(rows) < 2:
-        return np.zeros(rows.shape[1])
-    return np.where(rows.min(0) == rows.max(0), 0.0, rows.std(0, ddof=1))
-
-
-def complete(fitted: Any, data: Dataset, noise_space: str = "additive") -> SCM:
+def complete(fitted: Estimate, data: Dataset, noise_space: str = "additive") -> SCM:
     """The five verbs of whatever a method's `fit` returned."""
     return fitted if isinstance(fitted, SCM) else Completed(fitted, data, noise_space)
 
@@ -173,12 +202,11 @@ def complete(fitted: Any, data: Dataset, noise_space: str = "additive") -> SCM:
 class Completed(SCM):
     """`noise` and `generate` of a stranger's model, with the other verbs made from them."""
 
-    def __init__(self, fitted: Any, data: Dataset, noise_space: str) -> None:
+    def __init__(self, fitted: Estimate, data: Dataset, noise_space: str) -> None:
         super().__init__(data.names)
         self.fitted, self.data, self.noise_space = fitted, data, noise_space
-        for ability in ("noise_smoothed", "noise_residual", "noise_metric", "predict_mechanism"):
-            if hasattr(fitted, ability):
-                setattr(self, ability, getattr(fitted, ability))
+        for name in EXTRAS:
+            setattr(self, name, member(fitted, name))
 
     def mechanism(self, df: "pd.DataFrame") -> "pd.DataFrame":
         """See `SCM`; for additive noise only."""
@@ -197,16 +225,15 @@ class Completed(SCM):
 
     def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
         """See `SCM`."""
-        if hasattr(self.fitted, "counterfactual"):
-            return self.fitted.counterfactual(df, do)
-        return super().counterfactual(df, do)
+        self._clamps(do)
+        return member(self.fitted, "counterfactual")(df, do)
 
     def sample(
         self, n: int, do: Do | None = None, seed: int = 0, noise: str = "empirical"
     ) -> "pd.DataFrame":
         """See `SCM`."""
-        if hasattr(self.fitted, "sample"):
-            return self.fitted.sample(n, do=do, seed=seed, noise=noise)
+        if draw := member(self.fitted, "sample"):
+            return draw(n, do=do, seed=seed, noise=noise)
         return super().sample(n, do, seed, noise)
 
     def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:

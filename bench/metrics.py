@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.method import member
 from bench.scm.base import SCM
 from bench.task import Problem, seed_of
 
@@ -57,7 +58,7 @@ def counterfactual(problem: Problem, estimate: SCM) -> float:
 
 def residual(problem: Problem, estimate: SCM) -> float:
     """How far query rows lie from F of their parents; the truth's own is the noise, not 0."""
-    left = getattr(estimate, "noise_residual", estimate.noise)
+    left = member(estimate, "noise_residual") or estimate.noise
     return _error(problem, left(problem.query), np.zeros_like(problem.query_rows))
 
 
@@ -66,7 +67,7 @@ def node_residuals(problem: Problem, estimate: SCM) -> dict[str, float]:
 
     1 is no better than the mean; a noiseless truth would have 0. For additive noise only.
     """
-    if estimate.noise_space != "additive" or not getattr(estimate, "noise_metric", True):
+    if estimate.noise_space != "additive" or not member(estimate, "noise_metric"):
         return {}
     errors = _checked(estimate.noise(problem.query), problem.query_rows) / problem.scale
     return dict(zip(problem.data.names, np.sqrt(np.square(errors).mean(0)).tolist(), strict=True))
@@ -215,11 +216,11 @@ def _known(problem: Problem, estimate: SCM) -> bool:
 
 
 def _abducts(problem: Problem, estimate: SCM) -> bool:
-    return _known(problem, estimate) and getattr(estimate, "noise_metric", True)
+    return _known(problem, estimate) and member(estimate, "noise_metric")
 
 
 def _smooths(problem: Problem, estimate: SCM) -> bool:
-    return problem.truth is not None and hasattr(estimate, "noise_smoothed")
+    return problem.truth is not None and member(estimate, "noise_smoothed") is not None
 
 
 def _same_rows(problem: Problem, _: SCM) -> bool:
@@ -232,12 +233,16 @@ def _misgiven(problem: Problem, _: SCM) -> bool:
 
 def _unknown(problem: Problem, estimate: SCM) -> bool:
     """Real data, and noise in the nodes' units that is what F leaves: smoothed noise is smaller."""
-    in_units = estimate.noise_space == "additive" or hasattr(estimate, "noise_residual")
-    return problem.truth is None and in_units and getattr(estimate, "noise_metric", True)
+    in_units = estimate.noise_space == "additive" or _leaves_residual(estimate)
+    return problem.truth is None and in_units and member(estimate, "noise_metric")
 
 
 def _leaves(problem: Problem, estimate: SCM) -> bool:
-    return problem.truth is not None and hasattr(estimate, "noise_residual")
+    return problem.truth is not None and _leaves_residual(estimate)
+
+
+def _leaves_residual(estimate: SCM) -> bool:
+    return member(estimate, "noise_residual") is not None
 
 
 def _compares_rows(problem: Problem, _: SCM) -> bool:

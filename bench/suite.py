@@ -1,12 +1,13 @@
 """A suite is a grid: presets give values to axes, and anyone may set or filter any axis."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from itertools import product
 
-from bench.task import Task
+from bench.task import DRAW, Setting, Task
 
-Values = Sequence[object]
+Values = Sequence[Setting]
+Settings = dict[str, Setting]
 
 
 @dataclass(frozen=True)
@@ -15,33 +16,71 @@ class Suite:
 
     Attributes:
         name, about, source, licence: for people.
+        kind: the suite's tasks, whose fields are its axes.
         axes: every axis with its default values. The axis `scms` counts draws: index 0 .. scms - 1.
         presets: preset -> blocks; a block gives values to some axes, a preset is a union of blocks.
-        make: the settings of one grid point -> a task, or None where they do not go together.
         choices: the values allowed on an axis, where they are few.
+        settle: the settings of a grid point -> those of its task, without what does not matter, so
+            that equal problems are one task; None where they do not go together.
+
+    Raises:
+        ValueError: an axis is no field of `kind`, or a field has neither an axis nor a default.
     """
 
     name: str
     about: str
     source: str
     licence: str
+    kind: type[Task]
     axes: Mapping[str, Values]
     presets: Mapping[str, Sequence[Mapping[str, Values]]]
-    make: Callable[..., Task | None]
     choices: Mapping[str, Values] = field(default_factory=dict)
+    settle: Callable[[Settings], Settings | None] = dict
+
+    def __post_init__(self) -> None:
+        known = {name: v for name, v in self._defaults().items() if name not in DRAW}
+        if stray := [axis for axis in self.axes if axis not in (*known, "scms")]:
+            raise ValueError(f"suite {self.name}: {self.kind.__name__} has no field {stray[0]}")
+        if bare := [n for n, v in known.items() if v is MISSING and n not in self.axes]:
+            raise ValueError(f"suite {self.name}: field {bare[0]} needs an axis or a default")
+
+    @property
+    def generator(self) -> str:
+        """Fingerprint of the source that makes the problems: the tasks' module and `bench.scm`."""
+        from bench.run.fingerprint import fingerprint_of
+
+        return fingerprint_of(self.kind.__module__)
 
     def tasks(self, preset: str = "quick", seed: int = 0, **axes: object) -> list[Task]:
         """The tasks of a preset, with some axes set to other values.
 
         Raises:
-            ValueError: unknown preset, axis or value.
+            ValueError: unknown preset, axis or value, or two tasks have one name.
         """
         if preset not in self.presets:
             raise ValueError(f"unknown preset {preset}; {self.name} has {', '.join(self.presets)}")
         chosen = self.parse(axes)
         grids = [{**self.axes, **block, **chosen} for block in self.presets[preset]]
-        tasks = [task for grid in grids for task in self._grid(grid, seed)]
-        return list(dict.fromkeys(tasks))
+        tasks = list(dict.fromkeys(task for grid in grids for task in self._grid(grid, seed)))
+        by_name = {task.name: task for task in tasks}
+        if clash := [task for task in tasks if by_name[task.name] != task]:
+            raise ValueError(f"suite {self.name}: two tasks have the name {clash[0].name}")
+        return tasks
+
+    def task(self, settings: Mapping[str, object]) -> Task:
+        """The task of its settings, as JSON or the columns of a table give them back.
+
+        A setting that is NaN, as an empty field of a table, is left out.
+
+        Raises:
+            ValueError: an unknown or a missing axis, or values that no task of the suite has.
+        """
+        given = {n: self._value(n, value) for n, value in settings.items() if value == value}
+        if lacking := [n for n, v in {**self._defaults(), **given}.items() if v is MISSING]:
+            raise ValueError(f"the settings of a {self.name} task lack {lacking[0]}")
+        if (task := self._make(given)) is None:
+            raise ValueError(f"{self.name} has no task of the settings {given}")
+        return task
 
     def where(self, tasks: Iterable[Task], **axes: object) -> list[Task]:
         """The tasks whose settings are among the values given.
@@ -57,37 +96,71 @@ class Suite:
             )
         return kept
 
-    def parse(self, axes: Mapping[str, object]) -> dict[str, tuple]:
-        """Values of axes, from Python or from text, in the axes' own types."""
+    def parse(self, axes: Mapping[str, object]) -> dict[str, tuple[Setting, ...]]:
+        """Values of axes, from Python or from text, in the axes' own types.
+
+        Raises:
+            ValueError: unknown axis or value.
+        """
+        for axis in axes:
+            if axis not in self.axes:
+                raise ValueError(f"unknown axis {axis}; {self.name} has {', '.join(self.axes)}")
         return {axis: tuple(self._value(axis, v) for v in _many(axes[axis])) for axis in axes}
 
-    def _value(self, axis: str, value: object) -> object:
-        if axis not in self.axes:
+    def _defaults(self) -> dict[str, object]:
+        """Settings of a task and their defaults, MISSING where one has to be given."""
+        return {f.name: f.default for f in fields(self.kind) if f.name != "suite"}
+
+    def _make(self, settings: Settings) -> Task | None:
+        settled = self.settle({**self._defaults(), **settings})
+        return None if settled is None else self.kind(suite=self.name, **settled)
+
+    def _value(self, axis: str, value: object) -> Setting:
+        """A value of a setting in its type: that of the axis's first, or of the field's default."""
+        known = {**self._defaults(), **{name: values[0] for name, values in self.axes.items()}}
+        if axis not in known:
             raise ValueError(f"unknown axis {axis}; {self.name} has {', '.join(self.axes)}")
         if axis in self.choices:
-            known = {str(choice).lower(): choice for choice in self.choices[axis]}
-            if str(value).lower() not in known:
-                raise ValueError(
-                    f"unknown {axis} {value}; there are {', '.join(filter(None, known))}"
-                )
-            return known[str(value).lower()]
-        kind = type(self.axes[axis][0])
+            return _choice(axis, value, self.choices[axis])
+        kind = type(known[axis])
         try:
-            number = kind(value)
+            number = _convert(kind, value)
         except ValueError as error:
             raise ValueError(f"axis {axis} takes numbers, not {value!r}") from error
-        if kind is not str and number <= 0 and number not in self.axes[axis]:
+        allowed = (*self.axes.get(axis, ()), known[axis])
+        if kind is not str and axis != "seed" and number <= 0 and number not in allowed:
             raise ValueError(f"axis {axis} takes positive numbers, not {value}")
         return number
 
     def _grid(self, grid: Mapping[str, Values], seed: int) -> Iterable[Task]:
-        counts = grid["scms"]
+        draws = max(grid.get("scms", (1,)))
         rest = {axis: values for axis, values in grid.items() if axis != "scms"}
         for point in product(*rest.values()):
-            for index in range(max(counts)):
-                task = self.make(**dict(zip(rest, point, strict=True)), index=index, seed=seed)
+            for index in range(draws):
+                settings = dict(zip(rest, point, strict=True))
+                task = self._make({**settings, "index": index, "seed": seed})
                 if task is not None:
                     yield task
+
+
+def _choice(axis: str, value: object, choices: Values) -> Setting:
+    known = {str(choice).lower(): choice for choice in choices}
+    if str(value).lower() not in known:
+        raise ValueError(f"unknown {axis} {value}; there are {', '.join(filter(None, known))}")
+    return known[str(value).lower()]
+
+
+def _convert(kind: type, value: object) -> Setting:
+    """A value from text or another type of number; a whole number stays exact."""
+    if kind is not int:
+        return kind(value)
+    try:
+        number = int(value) if isinstance(value, str) else value
+    except ValueError:
+        number = float(value)
+    if number != int(number):
+        raise ValueError(f"{value} is no whole number")
+    return int(number)
 
 
 def _many(values: object) -> Values:
@@ -97,4 +170,4 @@ def _many(values: object) -> Values:
 
 
 def _matches(task: Task, axis: str, values: Values) -> bool:
-    return task.index < max(values) if axis == "scms" else getattr(task, axis) in values
+    return task.index < max(values) if axis == "scms" else task.settings[axis] in values

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +15,10 @@ from bench.scm.plan import make_plan
 if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
+
+Setting = str | int | float
+DRAW = ("index", "seed")
+SHORT = {"d": "d", "index": "i", "n_context": "n=", "n_query": "q="}  # of numbers in names
 
 
 def seed_of(*words: object) -> int:
@@ -195,54 +199,74 @@ class Problem:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """A problem named by its settings; suites subclass it and say how the problem is made."""
+    """A problem named by its settings: a suite's name and values of that suite's own axes.
+
+    A suite subclasses it with its axes as fields, each a str, int or float, and says how the
+    problem is made. Names, columns of results and whatever else tells tasks apart follow from the
+    fields, so that a row of results gives its task back.
+
+    Attributes:
+        suite: name of the suite, under which it can be loaded.
+        index: number of the draw. seed: of all draws of a run.
+        family: the first word of every SCM's name, the suite's name where empty; suites that share
+            SCMs share it.
+        scm_free: axes that leave the SCM what it is, whatever they do to rows, ranges or graphs.
+    """
 
     suite: str
-    scenario: str
-    graph_kind: str = ""
-    variant: str = ""
-    d: int = 0
     index: int = 0
-    n_context: int = 400
-    n_query: int = 400
-    shift: str = ""
-    alpha: float = 1.0
-    noise: str = ""
     seed: int = 0
+
+    family: ClassVar[str] = ""
+    scm_free: ClassVar[frozenset[str]] = frozenset({"n_context", "n_query"})
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """Every field but the suite's name: its axes in their order, then index and seed."""
+        axes = [field.name for field in fields(self) if field.name not in ("suite", *DRAW)]
+        return {name: getattr(self, name) for name in (*axes, *DRAW)}
 
     @property
     def name(self) -> str:
-        """Settings as a path; sweep settings appear where they differ from the default."""
-        words = [
-            self.suite,
-            self.variant,
-            self.scenario,
-            self.graph_kind,
-            f"d{self.d}",
-            f"i{self.index}",
-        ]
-        sweep = {
-            "n": (self.n_context, 400),
-            "q": (self.n_query, 400),
-            f"{self.shift}-alpha": (f"{self.alpha:g}", "1"),
-            "noise": (self.noise, ""),
-            "seed": (self.seed, 0),
-        }
-        words += [f"{key}={value}" for key, (value, default) in sweep.items() if value != default]
-        return "/".join(word.lower() for word in words if word)
+        """Suite and settings as a path; an axis with a default appears where it differs."""
+        return f"{self.suite}/{self.problem_name}"
 
     @property
     def problem_name(self) -> str:
         """The name without the suite: the same problem has one name in every suite."""
-        return self.name.removeprefix(f"{self.suite}/")
+        return self._path(frozenset())
 
     @property
-    def given_graph(self) -> str:
-        """Which graph methods are given."""
-        return "true"
+    def scm(self) -> str:
+        """Names the SCM; tasks of one SCM are one block of statistics."""
+        return f"{self.family or self.suite}/{self._path(self.scm_free)}"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Nodes and context rows, as far as the settings tell; for schedules and columns."""
+        settings = self.settings
+        return int(settings.get("d", 0)), int(settings.get("n_context", 0))
 
     def problem(self) -> Problem:
         """Makes the problem; the same task gives the same bytes."""
         raise NotImplementedError
+
+    def _path(self, without: frozenset[str]) -> str:
+        """Axes without a default, the draw, then what differs from its default."""
+        default = {field.name: field.default for field in fields(self)}
+        settings = {name: v for name, v in self.settings.items() if name not in without}
+        always = [name for name in settings if default[name] is MISSING]
+        changed = [name for name in settings if name not in (*always, "index")]
+        words = [_word(name, settings[name]) for name in (*always, "index")]
+        words += [_word(n, settings[n], True) for n in changed if settings[n] != default[n]]
+        return "/".join(words).lower()
+
+
+def _word(axis: str, value: Setting, named: bool = False) -> str:
+    """One step of a name: text as it is, numbers under the axis's name or its short form."""
+    if isinstance(value, str):
+        return f"{axis}={value}" if named or not value else value
+    number = int(value) if value == int(value) else value
+    return f"{SHORT.get(axis, f'{axis}=')}{number}"

@@ -66,6 +66,7 @@ class CondFiP:
     """
 
     version = "2"
+    default = True
     noise_space = "additive"
     estimate = CondFiPSCM
     signs = (1, -1)

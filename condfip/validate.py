@@ -24,7 +24,14 @@ def fixed_problems(d: int = 10, rows: int = 400) -> dict[str, list[Problem]]:
     return {
         scenario: [
             LorchTask(
-                "lorch", scenario, kind, "lorch", d, n_context=rows, n_query=rows, seed=SEED
+                suite="lorch",
+                variant="lorch",
+                scenario=scenario,
+                graph_kind=kind,
+                d=d,
+                n_context=rows,
+                n_query=rows,
+                seed=SEED,
             ).problem()
             for kind in GRAPHS[scenario.split("_")[1]]
         ]

@@ -18,9 +18,19 @@ from bench.suites.draws import BLOCK, draw_rows, interventions
 from bench.task import Dataset, Problem, Task, column_names, seed_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CSuiteTask(Task):
     """One draw of one set; `scenario` is its name."""
+
+    variant: str
+    scenario: str
+    n_context: int = 400
+    n_query: int = 400
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """See `Task`."""
+        return len(self.equations), self.n_context
 
     @property
     def equations(self) -> tuple[Equation, ...]:
@@ -30,7 +40,7 @@ class CSuiteTask(Task):
     def problem(self) -> Problem:
         """Draws rows and interventions, each from a stream of its own; no prior is known."""
         stream = partial(seed_of, "csuite", self.variant, self.scenario, self.index, self.seed)
-        names = column_names(self.d)
+        names = column_names(len(self.equations))
         truth = EquationSCM(names, self.equations)
         draw = partial(_block, truth)
         _, context = draw_rows(draw, self.n_context, partial(stream, "context"))
@@ -49,16 +59,12 @@ def _block(truth: EquationSCM, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return noise, truth.generate(noise).to_numpy()
 
 
-def make(scenario: str, **settings: object) -> CSuiteTask:
-    """One grid point."""
-    return CSuiteTask("csuite", scenario, d=len(EQUATIONS[scenario]), **settings)
-
-
 CSUITE = Suite(
     name="csuite",
     about="The seven continuous CSuite sets: small SCMs given by equations, 2 to 9 nodes",
     source="Geffner et al. 2022; constants of Mahajan et al. 2025",
     licence="MIT (generated)",
+    kind=CSuiteTask,
     axes={
         "variant": ("published",),
         "scenario": tuple(EQUATIONS),
@@ -71,7 +77,6 @@ CSUITE = Suite(
         "quick": [{"scms": (5,)}],
         "paper": [{"scms": (5,)}],
     },
-    make=make,
     choices={"variant": ("published",), "scenario": tuple(EQUATIONS)},
 )
 
@@ -84,7 +89,7 @@ CASES: Mapping[str, tuple[str, Gaussians]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CSuiteGMMTask(CSuiteTask):
     """One draw of one case, named like large_backdoor_m2_s1_s2."""
 
@@ -95,18 +100,12 @@ class CSuiteGMMTask(CSuiteTask):
         return tuple(replace(equation, z=mixture) for equation in EQUATIONS[name])
 
 
-def make_mixture(scenario: str, **settings: object) -> CSuiteGMMTask:
-    """One grid point."""
-    d = len(EQUATIONS[CASES[scenario][0]])
-    return CSuiteGMMTask("csuite-gmm", scenario, d=d, **settings)
-
-
 CSUITE_GMM = replace(
     CSUITE,
     name="csuite-gmm",
     about="large_backdoor and weak_arrows with noise from mixtures of two Gaussians, 12 cases",
     source="Mahajan et al. 2025; equations of Geffner et al. 2022",
+    kind=CSuiteGMMTask,
     axes={**CSUITE.axes, "scenario": tuple(CASES)},
-    make=make_mixture,
     choices={**CSUITE.choices, "scenario": tuple(CASES)},
 )

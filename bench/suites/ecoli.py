@@ -31,10 +31,20 @@ EDGES = ShippedFile(
     "ecoli70_edges.csv", "5c2e257f667b07cfb02b14a15c27af408bdd1e4d388de294a6e9bf84bcd35062"
 )
 
+GENES = 46
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class EcoliTask(Task):
     """One draw of the network's rows and interventions."""
+
+    n_context: int = 400
+    n_query: int = 400
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """See `Task`."""
+        return GENES, self.n_context
 
     def problem(self) -> Problem:
         """Draws rows and interventions, each from a stream of its own."""
@@ -100,11 +110,11 @@ ECOLI = Suite(
     about="ecoli70: a published linear Gaussian network of 46 genes and 70 edges",
     source="Schaefer and Strimmer 2005; bnlearn repository (Scutari 2010)",
     licence="coefficients from a package under MIT; see bench/data/ECOLI70.md",
+    kind=EcoliTask,
     axes={"scms": (5,), "n_context": (400,), "n_query": (400,)},
     presets={
         "smoke": [{"scms": (1,), "n_context": (50,), "n_query": (50,)}],
         "quick": [{"scms": (3,)}],
         "paper": [{"scms": (5,)}],
     },
-    make=partial(EcoliTask, "ecoli", "ecoli70", d=46),
 )

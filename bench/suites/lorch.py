@@ -2,10 +2,11 @@
 
 Source: Lorch, Sussex, Rothfuss, Krause, Schoelkopf, "Amortized Inference for Causal Structure
 Learning" (AVICI), NeurIPS 2022, table 3; evaluated as in Mahajan et al., "Amortized Inference of
-Causal Models via Conditional Fixed-Point Iterations", TMLR 2025, tables 1-3 and 30.
+Causal Models via Conditional Fixed-Point Iterations", TMLR 2025, tables 1-3 and 30. The
+other suites of these SCMs set other axes: few rows, many rows, stretched ranges.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -15,17 +16,36 @@ from bench.scm.batched import BatchedSCM
 from bench.scm.floor import Floor
 from bench.scm.noise import NOISES
 from bench.scm.prior import GRAPH_KINDS, SCENARIOS, SHIFTS, VARIANTS, Family, draw_scms
-from bench.suite import Suite
+from bench.suite import Settings, Suite
 from bench.suites.draws import interventions, scm_rows
 from bench.task import Dataset, Problem, Task, column_names, seed_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LorchTask(Task):
-    """One draw of one cell of the prior; see `Task` for the settings."""
+    """One draw of one cell of the prior.
+
+    Attributes:
+        variant, scenario, shift, alpha, noise: see `bench.scm.prior.Family`; alpha multiplies
+            ranges, the draws within them stay the same.
+        graph_kind: of `GRAPH_KINDS`. d: nodes. n_context, n_query: rows.
+    """
+
+    variant: str
+    scenario: str
+    graph_kind: str
+    d: int
+    n_context: int = 400
+    n_query: int = 400
+    shift: str = ""
+    alpha: float = 1.0
+    noise: str = ""
+
+    family = "lorch"
+    scm_free = Task.scm_free | {"shift", "alpha"}
 
     @property
-    def family(self) -> Family:
+    def prior(self) -> Family:
         """The cell of the prior."""
         return Family(self.scenario, self.variant, self.shift, self.alpha, self.noise)
 
@@ -41,7 +61,7 @@ class LorchTask(Task):
             self.seed,
         )
         stream = partial(seed_of, *words)
-        scm = draw_scms(self.family, self.graph_kind, self.d, 1, _generator(stream("scm")))
+        scm = draw_scms(self.prior, self.graph_kind, self.d, 1, _generator(stream("scm")))
         scm = scm.to(torch.float64)
         _, context = scm_rows(scm, self.n_context, partial(stream, "context"))
         noise, query = scm_rows(scm, self.n_query, partial(stream, "query"))
@@ -53,7 +73,7 @@ class LorchTask(Task):
             truth=TrueSCM(names, scm),
             query_noise_rows=noise,
             clamps=interventions(names, query, stream("interventions")),
-            make_floor=partial(_floor, self.family, scm, data),
+            make_floor=partial(_floor, self.prior, scm, data),
         )
 
 
@@ -66,21 +86,20 @@ def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def make(
-    suite: str,
-    scenario: str,
-    graph_kind: str,
-    shift: str = "",
-    alpha: float = 1.0,
-    **settings: object,
-) -> LorchTask | None:
-    """One grid point, or None where the graph kind belongs to the other distribution."""
-    if graph_kind not in GRAPH_KINDS[scenario.split("_")[1]]:
+def settle(settings: Settings) -> Settings | None:
+    """The settings without a shift by 1; None where the graph kind is of the other distribution.
+
+    Raises:
+        ValueError: an alpha that says not what it stretches.
+    """
+    side = str(settings["scenario"]).split("_")[1]
+    if settings["graph_kind"] not in GRAPH_KINDS[side]:
         return None
-    if alpha != 1 and not shift:
+    if settings["alpha"] == 1:
+        return {**settings, "shift": ""}
+    if not settings["shift"]:
         raise ValueError("alpha needs shift=mechanism or shift=noise")
-    shift = shift if alpha != 1 else ""
-    return LorchTask(suite, scenario, graph_kind, shift=shift, alpha=alpha, **settings)
+    return settings
 
 
 LORCH = Suite(
@@ -88,6 +107,7 @@ LORCH = Suite(
     about="Synthetic SCMs: linear and random-feature mechanisms, in and out of distribution",
     source="Lorch et al. 2022, table 3; Mahajan et al. 2025, tables 1-3, 30",
     licence="MIT (generated)",
+    kind=LorchTask,
     axes={
         "variant": ("lorch",),
         "scenario": SCENARIOS,
@@ -105,12 +125,58 @@ LORCH = Suite(
         "quick": [{"d": (10,), "scms": (3,)}, {"d": (20,), "scms": (1,)}],
         "paper": [{"d": (10, 20, 50, 100), "scms": (3,)}],
     },
-    make=partial(make, "lorch"),
     choices={
         "variant": VARIANTS,
         "scenario": SCENARIOS,
         "graph_kind": GRAPH_KINDS["IN"] + GRAPH_KINDS["OUT"],
+        "shift": ("", *SHIFTS),
+        "noise": ("", *NOISES),
+    },
+    settle=settle,
+)
+
+LORCH_LOWDATA = replace(
+    LORCH,
+    name="lorch-lowdata",
+    about="The lorch SCMs with few context rows; each context begins the next larger one",
+    source="Mahajan et al. 2025, tables 10-15",
+    axes={**LORCH.axes, "n_context": (50, 100, 200, 400)},
+    presets={
+        "smoke": [{"d": (10,), "scms": (1,), "n_context": (50, 100), "n_query": (50,)}],
+        "quick": [{"d": (20,), "scms": (1,)}],
+        "paper": [{"d": (10, 20, 50, 100), "scms": (3,)}],
+    },
+)
+
+LORCH_LARGE = replace(
+    LORCH,
+    name="lorch-large",
+    about="The lorch SCMs with many context rows",
+    source="Mahajan et al. 2025, tables 27-29 (1000 rows); 2000 rows are ours",
+    axes={**LORCH.axes, "n_context": (1000, 2000)},
+    presets={
+        "smoke": [{"d": (10,), "scms": (1,), "n_context": (600,), "n_query": (50,)}],
+        "quick": [{"d": (10,), "scms": (1,)}],
+        "paper": [{"d": (10, 20), "scms": (3,)}],
+    },
+)
+
+LORCH_SHIFT = replace(
+    LORCH,
+    name="lorch-shift",
+    about="The lorch OUT SCMs with mechanisms' or noise's ranges multiplied by alpha",
+    source="Mahajan et al. 2025, tables 4-9",
+    axes={
+        **LORCH.axes,
+        "scenario": ("LIN_OUT", "RFF_OUT"),
         "shift": SHIFTS,
-        "noise": tuple(NOISES),
+        "alpha": (1.0, 2.0, 5.0, 10.0),
+    },
+    presets={
+        "smoke": [
+            {"d": (10,), "scms": (1,), "n_context": (50,), "n_query": (50,), "alpha": (1.0, 5.0)}
+        ],
+        "quick": [{"d": (20,), "scms": (1,)}],
+        "paper": [{"d": (10, 20, 50, 100), "scms": (3,)}],
     },
 )

@@ -13,31 +13,23 @@ import torch
 
 from bench.registry import discover
 from bench.scm.plan import make_plan
-from bench.suites.lorch import LORCH, LorchTask, make
+from bench.suite import Settings
+from bench.suites.lorch import LORCH, LorchTask, settle
 from bench.task import Problem, seed_of
 
 GIVEN = ("true", "corrupt", "inferred")
 TRIES = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GraphTask(LorchTask):
-    """A lorch problem with another graph; `edits` of it, or the `discovery` that found it."""
+    """A lorch problem with another graph: with `edits` of it, or as `discovery` found it."""
 
     given: str = "true"
     edits: int = 0
     discovery: str = ""
 
-    @property
-    def given_graph(self) -> str:
-        """true, corrupt-K or inferred-NAME."""
-        detail = {"true": "", "corrupt": f"-{self.edits}", "inferred": f"-{self.discovery}"}
-        return self.given + detail[self.given]
-
-    @property
-    def name(self) -> str:
-        """The problem's settings, and the graph where it is not the true one."""
-        return super().name + ("" if self.given == "true" else f"/{self.given_graph}")
+    scm_free = LorchTask.scm_free | {"given", "edits", "discovery"}
 
     def problem(self) -> Problem:
         """The lorch problem, its `data` with the given graph."""
@@ -45,7 +37,8 @@ class GraphTask(LorchTask):
         true = problem.data.adjacency
         if self.given == "true":
             return problem
-        seed = seed_of(self.problem_name.removesuffix(f"/{self.given_graph}"), self.given)
+        given_the_truth = replace(self, given="true", edits=0, discovery="")
+        seed = seed_of(given_the_truth.problem_name, self.given)
         if self.given == "corrupt":
             given = corrupt(true, self.edits, np.random.default_rng(seed))
         else:
@@ -95,18 +88,17 @@ def _acyclic(adjacency: np.ndarray) -> bool:
     return True
 
 
-def make_graph_task(given: str, edits: int, discovery: str, **settings: object) -> GraphTask | None:
-    """One grid point; settings that do not matter are dropped, so that equal problems are one."""
-    task = make("lorch-graph", **settings)
-    if task is None:
+def settle_graph(settings: Settings) -> Settings | None:
+    """As for `lorch`; only what the given graph needs is kept."""
+    settled = settle(settings)
+    if settled is None:
         return None
-    if given == "true" or (given == "corrupt" and edits == 0):
-        graph = {}
-    elif given == "corrupt":
-        graph = {"given": given, "edits": edits}
-    else:
-        graph = {"given": given, "discovery": discovery}
-    return GraphTask(**{**vars(task), **graph})
+    given, edits, discovery = (settled.pop(name) for name in ("given", "edits", "discovery"))
+    if given == "inferred":
+        return {**settled, "given": given, "discovery": discovery}
+    if given == "corrupt" and edits:
+        return {**settled, "given": given, "edits": edits}
+    return settled
 
 
 LORCH_GRAPH = replace(
@@ -114,12 +106,13 @@ LORCH_GRAPH = replace(
     name="lorch-graph",
     about="The lorch SCMs with a corrupted or inferred graph given",
     source="Mahajan et al. 2025, tables 16-18 (which used AVICI's graphs); corruption is ours",
+    kind=GraphTask,
     axes={**LORCH.axes, "given": GIVEN, "edits": (0, 1, 2, 5, 10), "discovery": ("r2sort",)},
     presets={
         "smoke": [{"d": (10,), "scms": (1,), "n_context": (50,), "n_query": (50,), "edits": (2,)}],
         "quick": [{"d": (20,), "scms": (1,)}],
         "paper": [{"d": (10, 20, 50, 100), "scms": (3,)}],
     },
-    make=make_graph_task,
     choices={**LORCH.choices, "given": GIVEN},
+    settle=settle_graph,
 )

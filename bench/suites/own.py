@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.method import spread
+from bench.standardised import spread
 from bench.task import Dataset, Problem, Task, seed_of
 
 if TYPE_CHECKING:
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from bench.scm.base import Do
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OwnTask(Task):
     """Half of a table's rows, drawn by seed, are context; the other half are query."""
 
-    data_path: str = ""
-    graph_path: str = ""
+    data_path: str
+    graph_path: str
+    d: int
+    n_context: int
+    n_query: int
 
     def problem(self) -> Problem:
         """Reads the files; no truth is known."""
@@ -44,8 +47,7 @@ def own_task(data_path: Path, graph_path: Path, seed: int) -> OwnTask:
     if n < 4:
         raise ValueError(f"{data_path} has {n} rows; half are context, half query: at least 4")
     return OwnTask(
-        "own",
-        data_path.stem,
+        suite="own",
         d=d,
         n_context=n // 2,
         n_query=n - n // 2,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.suite import Suite
+from bench.suite import Settings, Suite
 from bench.suites.files import ShippedFile, columns, edge_weights
 from bench.task import Dataset, Problem, Task, seed_of
 
@@ -18,18 +18,22 @@ TABLE = ShippedFile("sachs.csv", "c6f109d1d98550e2f8ee57ee021b30713c08ba6cfe626b
 EDGES = ShippedFile(
     "sachs_edges.csv", "d6b02b994ad3e9a959b8a16bf0c61f2671fc71464c54d806439874c801ddad25"
 )
-ROWS = 853
+ROWS, NODES = 853, 11
 TRANSFORMS = {"raw": np.positive, "log": np.log}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SachsTask(Task):
-    """One split. Its variant is the transform of the rows: every value is at least 1."""
+    """One split of the rows, raw or in logarithms: every value is at least 1."""
+
+    transform: str
+    n_context: int = 400
+    n_query: int = 400
 
     @property
-    def transform(self) -> str:
-        """The variant, under the name of its axis."""
-        return self.variant
+    def size(self) -> tuple[int, int]:
+        """See `Task`."""
+        return NODES, self.n_context
 
     def problem(self) -> Problem:
         """Query rows from the beginning and context rows from the end of one permutation."""
@@ -54,23 +58,16 @@ def read_sachs() -> Dataset:
     return Dataset(columns(table, names), names, edge_weights(EDGES.rows(), names) > 0)
 
 
-def make(transform: str, n_context: int, n_query: int, **settings: object) -> SachsTask:
-    """One grid point.
+def settle(settings: Settings) -> Settings:
+    """The settings as they are.
 
     Raises:
         ValueError: more rows are asked for than there are.
     """
+    n_context, n_query = settings["n_context"], settings["n_query"]
     if n_context + n_query > ROWS:
         raise ValueError(f"sachs has {ROWS} rows, not {n_context} + {n_query}")
-    return SachsTask(
-        "sachs",
-        "cd3cd28",
-        variant=transform,
-        d=11,
-        n_context=n_context,
-        n_query=n_query,
-        **settings,
-    )
+    return settings
 
 
 SACHS = Suite(
@@ -78,12 +75,13 @@ SACHS = Suite(
     about="Real data: 853 cells, 11 proteins, the 17-edge reference graph; splits of 400 + 400",
     source="Sachs et al. 2005; Mahajan et al. 2025, table 24",
     licence="rows: none of their own, from packages under MIT; see bench/data/SACHS.md",
+    kind=SachsTask,
     axes={"transform": ("raw",), "scms": (5,), "n_context": (400,), "n_query": (400,)},
     presets={
         "smoke": [{"scms": (1,), "n_context": (50,), "n_query": (50,)}],
         "quick": [{"scms": (5,)}],
         "paper": [{"scms": (20,)}],
     },
-    make=make,
     choices={"transform": tuple(TRANSFORMS)},
+    settle=settle,
 )

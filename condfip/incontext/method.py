@@ -30,6 +30,7 @@ class InContext:
     """
 
     version = "1"
+    default = True
     noise_space = "additive"
 
     def __init__(self, checkpoint: str | Path = SHIPPED, device: str = "cpu") -> None:

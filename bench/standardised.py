@@ -1,0 +1,85 @@
+"""Columns in one order, origin and unit: what makes answers independent of those of the data."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from bench.task import Dataset
+
+# F of nodes at rows z [N, D], [N, len(nodes)]; it may have `noise_scale` [D], see `fit_additive`
+Predict = Callable[[np.ndarray, Sequence[int]], np.ndarray]
+# (z [N, D], parents of each node, seed) -> Predict, all in standardised units
+Learn = Callable[[np.ndarray, list[np.ndarray], int], Predict]
+
+
+class PerNode:
+    """Predictions of one regression a node."""
+
+    def __init__(self, parents: list[np.ndarray], predictors: list) -> None:
+        self.parents, self.predictors = parents, predictors
+
+    def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """F of `nodes` at z [N, D]."""
+        return np.column_stack([self.predictors[j](z[:, self.parents[j]]) for j in nodes])
+
+
+class Standardised:
+    """A dataset's columns in the order of their names, centred, in units of their deviation.
+
+    A column that is constant in the context stays 0 and is nobody's parent and nobody's child.
+    """
+
+    def __init__(self, data: Dataset) -> None:
+        self.order = np.array(sorted(range(len(data.names)), key=lambda j: str(data.names[j])))
+        self.place = np.argsort(self.order)
+        rows = data.rows[:, self.order]
+        self.mean, self.scale = rows.mean(0), spread(rows)
+        self.inverse = np.divide(1, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
+        adjacency = data.adjacency[np.ix_(self.order, self.order)]
+        adjacency = adjacency & (self.scale > 0) & (self.scale > 0)[:, None]
+        self.parents = [np.flatnonzero(column) for column in adjacency.T]
+
+    def standardise(self, x: np.ndarray) -> np.ndarray:
+        """Rows [N, D] in the data's order and units -> standardised."""
+        return (x[:, self.order] - self.mean) * self.inverse
+
+    def restore(self, z: np.ndarray) -> np.ndarray:
+        """The inverse of `standardise`."""
+        return (self.mean + self.scale * z)[:, self.place]
+
+
+class StandardisedMechanisms(Standardised):
+    """Mechanisms in the data's units from ones learnt on standardised columns."""
+
+    def __init__(self, data: Dataset, learn: Learn, seed: int) -> None:
+        super().__init__(data)
+        self.has_parents = np.array([len(p) > 0 for p in self.parents])
+        fits = any(self.has_parents)
+        self.predict = learn(self.standardise(data.rows), self.parents, seed) if fits else None
+        scale = getattr(self.predict, "noise_scale", None)
+        self.noise_scale = None if scale is None else (self.scale * scale)[self.place]
+
+    def __call__(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """F of `nodes` (in the data's order) at rows x [N, D], in the data's units."""
+        asked = self.place[list(nodes)]
+        answer = np.zeros((len(x), len(asked)))
+        learnt = self.has_parents[asked]
+        if learnt.any():
+            answer[:, learnt] = self.predict(self.standardise(x), asked[learnt].tolist())
+        return self.mean[asked] + self.scale[asked] * answer
+
+
+def padded_parents(z: np.ndarray, parents: Sequence[np.ndarray], width: int = 0) -> np.ndarray:
+    """The parents' columns of G nodes, padded with zeros to `width` or the most: [G, N, P]."""
+    most = width or max(map(len, parents))
+    x = np.zeros((len(parents), len(z), most), dtype=z.dtype)
+    for padded, columns in zip(x, parents, strict=True):
+        padded[:, : len(columns)] = z[:, columns]
+    return x
+
+
+def spread(rows: np.ndarray) -> np.ndarray:
+    """Standard deviation of each column (ddof = 1), exactly 0 where a column is constant, [D]."""
+    if len(rows) < 2:
+        return np.zeros(rows.shape[1])
+    return np.where(rows.min(0) == rows.max(0), 0.0, rows.std(0, ddof=1))

@@ -50,7 +50,9 @@ def graph() -> nx.DiGraph:
 
 
 def problem(scenario: str = "RFF_IN", graph_kind: str = "er") -> Problem:
-    return LorchTask("lorch", scenario, graph_kind, "lorch", 10, seed=5).problem()
+    return LorchTask(
+        suite="lorch", variant="lorch", scenario=scenario, graph_kind=graph_kind, d=10, seed=5
+    ).problem()
 
 
 def test_the_package_offers_the_method():
@@ -151,7 +153,7 @@ def test_a_root_is_its_mean_to_the_decoder(weights, table, graph):
 def test_a_method_says_what_its_weights_are(weights):
     method = CondFiP(weights)
     assert method.checkpoint_sha == read(weights)[2] and method.pretrain_s == 3.5
-    task = LorchTask("lorch", "RFF_IN", "er", "lorch", 10)
+    task = LorchTask(suite="lorch", variant="lorch", scenario="RFF_IN", graph_kind="er", d=10)
     assert method.seen_in_training(task)
     assert not method.seen_in_training(replace(task, scenario="RFF_OUT"))
     assert not method.seen_in_training(replace(task, shift="noise", alpha=2.0))

@@ -1,7 +1,10 @@
-"""Problems and suites: streams, interventions, the floor, and what a method may see."""
+"""Problems and suites: names, streams, interventions, the floor, and what a method may see."""
 
 import dataclasses
+import json
 import pickle
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -9,8 +12,9 @@ import pandas as pd
 import pytest
 
 from bench.metrics import METRICS
-from bench.registry import SUITES, find_suite, load_suite, names
-from bench.task import Dataset
+from bench.registry import find_suite, find_task, list_suites, load_suite
+from bench.suite import Suite
+from bench.task import Dataset, Task
 
 FOUR = ("noise", "sample", "intervention", "counterfactual")
 
@@ -20,10 +24,9 @@ def one(**axes):
     return load_suite("lorch", "smoke", **axes)[0]
 
 
-@pytest.mark.parametrize("suite", names(SUITES))
+@pytest.mark.parametrize("suite", list_suites())
 def test_every_suite_keeps_the_laws(suite):
     tasks = find_suite(suite).tasks("smoke")
-    assert len({task.name for task in tasks}) == len(tasks)
     for task in tasks:
         problem = task.problem()
         assert pickle.loads(pickle.dumps(task)).problem().sha() == problem.sha()
@@ -45,7 +48,101 @@ def test_names_say_the_settings():
     tasks = load_suite("lorch", "quick")
     assert "lorch/lorch/rff_in/sf_in/d20/i0" in {task.name for task in tasks}
     task = one(n_context=100, shift="noise", alpha=2, noise="student_t")
-    assert task.name.endswith("er/d10/i0/n=100/q=50/noise-alpha=2/noise=student_t")
+    assert task.name.endswith("er/d10/i0/n=100/q=50/shift=noise/alpha=2/noise=student_t")
+
+
+@pytest.mark.parametrize("suite", list_suites())
+def test_a_row_of_results_gives_its_task_back(suite):
+    found = find_suite(suite)
+    for preset in found.presets:
+        tasks = found.tasks(preset, seed=1)
+        assert len({task.name for task in tasks}) == len(tasks)
+        for task in tasks:
+            assert find_task(suite, json.loads(json.dumps(task.settings))) == task
+            as_text = {name: str(value) for name, value in task.settings.items()}
+            assert found.task({**as_text, "seed": 1.0, "n_query": np.nan}) == replace(
+                task, n_query=400
+            )
+
+
+def test_settings_that_no_task_has_are_refused():
+    suite, settings = find_suite("lorch"), one().settings
+    for wrong, message in (
+        ({"colour": 1}, "unknown axis colour"),
+        ({"d": np.nan}, "lack d"),
+        ({"d": "10.5"}, "takes numbers"),
+        ({"graph_kind": "ws"}, "no task"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            suite.task({**settings, **wrong})
+
+
+def test_one_scm_has_one_name_in_every_suite_and_setting():
+    same = [
+        one(),
+        one(n_context=100, shift="noise", alpha=2),
+        load_suite("lorch-large", "smoke", scenario="RFF_IN", graph_kind="er")[0],
+        *load_suite("lorch-graph", "smoke", scenario="RFF_IN", graph_kind="er"),
+    ]
+    assert {task.scm for task in same} == {"lorch/lorch/rff_in/er/d10/i0"}
+    others = [one(d=5), one(noise="laplace"), one(variant="causica"), *load_suite("csuite")]
+    assert len({task.scm for task in (*others, same[0])}) == len(others) + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swing(Task):
+    colour: str
+    strength: float
+
+
+def swings(**changes):
+    parts = {"name": "swings", "about": "", "source": "", "licence": "", "kind": Swing}
+    axes = {"colour": ("red", "Red"), "strength": (1.0, 2.5), "scms": (2,)}
+    return Suite(**{**parts, "axes": axes, "presets": {"quick": [{}]}, **changes})
+
+
+def test_two_tasks_of_one_name_are_refused():
+    assert len(swings().tasks(colour="red")) == 4
+    with pytest.raises(ValueError, match="two tasks have the name swings/red/strength=1/i0"):
+        swings().tasks()
+
+
+def test_a_suite_whose_axes_are_not_its_tasks_fields_is_refused():
+    with pytest.raises(ValueError, match="Swing has no field weight"):
+        swings(axes={"colour": ("red",), "strength": (1.0,), "weight": (1,)})
+    with pytest.raises(ValueError, match="strength needs an axis or a default"):
+        swings(axes={"colour": ("red",)})
+
+
+def test_a_suite_of_the_working_folder_is_named_by_its_module(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("from tests.test_tasks import swings\n\nSWINGS = swings()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (task,) = load_suite("mine:SWINGS", colour="red", strength=1, scms=1)
+    assert task.suite == "mine:SWINGS" and task.name == "mine:SWINGS/red/strength=1/i0"
+    assert find_task(task.suite, task.settings) == task
+    for wrong in ("mine:swings", "mine:NOTHING", "yours:SWINGS", "swings"):
+        with pytest.raises(ValueError, match="no suite|has no NOTHING|no module|unknown suite"):
+            load_suite(wrong)
+
+
+def statistics(task):
+    problem = task.problem()
+    clamps = [value for do in problem.clamps for value in do.values()]
+    rows = problem.data.rows, problem.query_rows
+    numbers = [f(part) for part in rows for f in (np.mean, np.std)]
+    return [*map(float, numbers), int(problem.data.adjacency.sum()), float(np.sum(clamps))]
+
+
+GOLDEN = json.loads((Path(__file__).parent / "suites" / "golden.json").read_text())
+
+
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda g: g["name"])
+def test_problems_are_those_of_the_published_runs(golden):
+    """Mean and deviation of context and query, edges, and the sum of clamped values."""
+    task = find_task(golden["suite"], golden["settings"])
+    assert task.name == golden["name"]
+    assert statistics(task) == pytest.approx(golden["statistics"], rel=1e-6, abs=1e-9)
 
 
 def test_a_short_context_begins_a_long_one():

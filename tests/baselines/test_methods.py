@@ -6,18 +6,31 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from baselines.additive import spline_ridge
+from baselines.linear import Linear
 from bench.laws import check
+from bench.method import member
 from bench.metrics import METRICS
-from bench.registry import METHODS, SEES_PROBLEM, Unavailable, load_method, load_suite, names
+from bench.registry import (
+    METHODS,
+    LoadedMethod,
+    Unavailable,
+    declared,
+    default_methods,
+    list_methods,
+    load_method,
+    load_suite,
+)
 
 SLOW = {"mlp", "boosting", "fip", "deci", "causalnf", "dowhy", "condfip", "condfip-published"}
+SEES_PROBLEM = ("truth", "floor")
 SHORTENED = ("fip-published", "fip-published-best")  # a thousand steps on all rows take their time
 
 
 def law_abiding():
-    for name in names(METHODS):
+    for name in list_methods():
         if name not in (*SEES_PROBLEM, *SHORTENED):
             yield pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
 
@@ -45,6 +58,86 @@ def test_the_published_fip_keeps_the_laws_in_fewer_steps(monkeypatch, name):
 def test_controls_that_know_the_truth_refuse_data(name):
     with pytest.raises(ValueError, match="needs the true SCM"):
         load_method(name).fit(pd.DataFrame({"a": [1.0, 2.0]}), nx.DiGraph())
+
+
+class Oracle(Linear):
+    """A baseline that asks for the truth, which it is not shown."""
+
+    def fit_problem(self, problem, seed):
+        return problem.truth
+
+
+class Ceiling(Oracle):
+    role = "reference"
+
+    def skip_problem(self, problem):
+        return "no truth" if problem.truth is None else None
+
+
+def test_only_controls_are_shown_a_problem():
+    problem = load_suite("lorch", "smoke", d=5)[0].problem()
+    control = load_method("tests.baselines.test_methods:Ceiling")
+    assert control.sees_problem and control.fit_problem(problem, 0) is problem.truth
+    assert control.skip_problem(replace(problem, truth=None)) == "no truth"
+    baseline = replace(control, inner=Oracle())
+    assert not baseline.sees_problem and baseline.fit_problem(problem, 0) is not problem.truth
+
+
+def test_members_that_a_class_lacks_have_the_defaults_of_the_protocols():
+    class Bare:
+        def fit(self, df, graph, *, seed=0):
+            return None
+
+    method = LoadedMethod("bare", Bare())
+    found = (method.version, method.role, method.noise_space, method.checkpoint_sha)
+    assert found == ("", "baseline", "additive", "")
+    data = load_suite("lorch", "smoke")[0].problem().data
+    assert method.skip(data) is method.pretrain_s is method.seen_in_training(None) is None
+    assert member(Bare(), "noise_metric") and member(Bare(), "intervals") is None
+    with pytest.raises(KeyError):
+        member(Bare(), "colour")
+
+
+def test_methods_are_listed_by_role_and_then_by_default():
+    names = list_methods()
+    assert names[:3] == ["truth", "floor", "marginal"]
+    assert {"linear", "gp", "condfip"} <= set(default_methods()) <= set(names)
+    assert names[: len(default_methods())] == default_methods()
+    assert "condfip-published" not in default_methods()  # what a class inherits does not count
+
+
+@pytest.mark.parametrize("name", list_methods())
+def test_what_a_source_declares_is_what_its_class_has(name):
+    try:
+        inner = load_method(name).inner
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    said = declared(name)
+    assert said.get("version", inner.version) == inner.version
+    assert said.get("role", "baseline") == member(inner, "role")
+
+
+def test_a_pretrained_method_takes_another_checkpoint(tmp_path):
+    method = load_method(f"tests.baselines.test_methods:Trained={tmp_path}/w.bin")
+    assert method.inner.checkpoint == tmp_path / "w.bin" and method.settings == ()
+    with pytest.raises(ValueError, match="linear reads no checkpoint"):
+        load_method("linear=w.bin")
+
+
+class Trained(Linear):
+    def __init__(self, checkpoint=None, device="cpu"):
+        self.checkpoint, self.device = checkpoint, device
+
+
+def test_only_methods_that_take_a_device_are_given_one():
+    assert load_method("tests.baselines.test_methods:Trained", device="cuda").inner.device == "cuda"
+    assert load_method("linear", device="cuda").settings == ()
+
+
+def test_scikit_learn_clones_a_loaded_method():
+    method = load_method("gp")
+    again = clone(method)
+    assert again == replace(method, inner=again.inner) and again.inner is not method.inner
 
 
 BREAKS = {
@@ -102,7 +195,7 @@ def test_a_missing_extra_is_listed_with_its_install_command(monkeypatch):
 
     entry = EntryPoint("flow", "no_such_package:Flow [flows]", METHODS)
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
-    assert registry.names(METHODS) == ["flow"]
+    assert list_methods() == ["flow"]
     assert 'pip install "condfip-bench[flows]"' in registry.describe("flow")
     with pytest.raises(Unavailable, match="no_such_package"):
         load_method("flow")

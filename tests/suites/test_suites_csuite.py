@@ -223,8 +223,9 @@ def test_draws_differ_in_rows_but_not_in_the_scm():
 
 def test_sizes_names_and_pickles():
     assert len(CSUITE.tasks("paper")) == 35 and len(CSUITE_GMM.tasks("smoke")) == 12
-    assert task("linexp").name == "csuite/published/linexp/d2/i0/n=50/q=50"
+    assert task("linexp").name == "csuite/published/linexp/i0/n=50/q=50"
+    assert task("weak_arrows").size == (9, 50)
     names = {t.name for suite in (CSUITE, CSUITE_GMM) for t in suite.tasks("paper")}
-    assert len(names) == 35 + 60 and "csuite-gmm/published/weak_arrows_m2_s1_s2/d9/i4" in names
+    assert len(names) == 35 + 60 and "csuite-gmm/published/weak_arrows_m2_s1_s2/i4" in names
     truth = pickle.loads(pickle.dumps(task("weak_arrows").problem().truth))
     assert truth.sample(5, seed=1).equals(task("weak_arrows").problem().truth.sample(5, seed=1))

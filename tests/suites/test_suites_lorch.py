@@ -5,7 +5,6 @@ import pytest
 
 from bench.metrics import METRICS
 from bench.registry import find_suite, load_suite
-from bench.run.cell import Cell, run_cell
 from bench.suites.lorch_graph import corrupt
 
 CELL = {"scenario": "LIN_IN", "graph_kind": "er", "scms": 1}
@@ -37,19 +36,18 @@ def test_corruptions_have_their_distance_and_begin_one_another():
         (task,) = graph(given="corrupt", edits=k)
         problem = task.problem()
         assert METRICS["graph_distance"].value(problem, None) == k
-        assert task.given_graph == f"corrupt-{k}" and task.name.endswith(f"corrupt-{k}")
+        assert task.name.endswith(f"given=corrupt/edits={k}")
         edges.append(problem.data.adjacency != problem.true_adjacency)
     assert (edges[1] | ~edges[0]).all() and (edges[3] | ~edges[2]).all()
     with pytest.raises(ValueError, match="too few"):
         corrupt(np.zeros((2, 2), dtype=bool), 2, np.random.default_rng(0))
 
 
-def test_no_corruption_is_the_true_graph_byte_for_byte(tmp_path):
+def test_no_corruption_is_the_true_graph_byte_for_byte():
     (task,) = graph(given="corrupt", edits=0)
     assert task == graph(given="true")[0]
     (plain,) = load_suite("lorch", "smoke", **CELL)
-    ours, theirs = (run_cell(Cell(t, "linear"), tmp_path)["result"] for t in (task, plain))
-    assert ours["metrics"] == theirs["metrics"] and ours["data_sha"] == theirs["data_sha"]
+    assert task.problem_name == plain.problem_name and task.problem().sha() == plain.problem().sha()
 
 
 def test_only_the_given_graph_changes():
@@ -61,7 +59,7 @@ def test_only_the_given_graph_changes():
     assert floor[0] == floor[1]
 
 
-def test_discovery_finds_a_chain_of_easy_r2(tmp_path):
+def test_discovery_finds_a_chain_of_easy_r2():
     import pandas as pd
 
     from bench.registry import discover
@@ -82,7 +80,7 @@ def test_discovery_finds_a_chain_of_easy_r2(tmp_path):
         discover("oracle", Dataset.of(pd.DataFrame(rows), __import__("networkx").DiGraph()), 0)
 
 
-def test_a_discovery_method_without_its_extra_is_skipped(tmp_path, monkeypatch):
+def test_a_discovery_method_without_its_extra_says_how_to_install_it(monkeypatch):
     from importlib.metadata import EntryPoint
 
     from bench import registry
@@ -95,19 +93,16 @@ def test_a_discovery_method_without_its_extra_is_skipped(tmp_path, monkeypatch):
         registry, "entry_points", lambda group: entries.get(group) or kept(group=group)
     )
     (task,) = graph(given="inferred", discovery="missing")
-    record = run_cell(Cell(task, "linear"), tmp_path)["result"]
-    assert record["status"] == "skipped" and "condfip-bench[discovery]" in record["reason"]
+    with pytest.raises(registry.Unavailable, match=r"pip install .condfip-bench\[discovery\]"):
+        task.problem()
 
 
 def test_the_graph_suite_drops_settings_that_do_not_matter():
     tasks = find_suite("lorch-graph").tasks("quick", scenario="LIN_IN", graph_kind="er")
-    assert [t.given_graph for t in tasks] == [
-        "true",
-        "corrupt-1",
-        "corrupt-2",
-        "corrupt-5",
-        "corrupt-10",
-        "inferred-r2sort",
+    assert [(t.given, t.edits, t.discovery) for t in tasks] == [
+        ("true", 0, ""),
+        *(("corrupt", edits, "") for edits in (1, 2, 5, 10)),
+        ("inferred", 0, "r2sort"),
     ]
 
 

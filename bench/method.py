@@ -5,23 +5,47 @@ needs `noise(df)` and `generate(u, do=None)`; `complete` adds the other verbs. A
 the protocols below name it with its default, and `member` is the one place that looks for it.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
 from inspect import isfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from bench.scm.base import SCM, AdditiveSCM, Do
-from bench.standardised import Learn, PerNode, Predict, StandardisedMechanisms
+from bench.scm.base import SCM, Do
+from bench.standardised import (
+    AdditiveMethod,
+    Standardised,
+    StandardisedMechanisms,
+    fit_additive,
+    fit_per_node,
+    padded_parents,
+    spread,
+)
 from bench.task import Dataset, Problem, Task
 
 if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-Regress = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
+__all__ = [
+    "AdditiveMethod",
+    "Estimate",
+    "LoadedMethod",
+    "Method",
+    "Pretrained",
+    "Standardised",
+    "StandardisedMechanisms",
+    "complete",
+    "fit_additive",
+    "fit_per_node",
+    "member",
+    "padded_parents",
+    "spread",
+]
+
 Role = Literal["truth", "reference", "baseline"]
 NoiseSpace = Literal["additive", "base"]
 Noise = Callable[["pd.DataFrame"], "pd.DataFrame"]
@@ -131,69 +155,6 @@ def member(thing: object, name: str) -> Any:
     return getattr(thing, name, default)
 
 
-def fit_additive(
-    df: "pd.DataFrame", graph: "nx.DiGraph", learn: Learn, seed: int = 0
-) -> AdditiveSCM:
-    """Fits x = F(x) + u on standardised columns.
-
-    Columns are put in the order of their names, centred and divided by their standard deviation, so
-    that neither order nor unit nor origin can change an answer. A column that is constant in the
-    context is predicted by its constant and is nobody's parent.
-
-    Args:
-        df, graph: context rows, and the graph over their columns.
-        learn: (z [N, D], parents of each node, seed) -> predict, where predict (z [M, D], nodes) ->
-            F of those nodes [M, len(nodes)]. It is asked for nodes with parents only. If predict
-            has `noise_scale` [D] (standardised units), `sample` scales its residuals to it.
-        seed: of the method's own randomness.
-
-    Raises:
-        ValueError: see `Dataset.of`.
-    """
-    data = Dataset.of(df, graph)
-    mechanisms = StandardisedMechanisms(data, learn, seed)
-    return AdditiveSCM(data.names, data.adjacency, mechanisms, data.rows, mechanisms.noise_scale)
-
-
-def fit_per_node(
-    df: "pd.DataFrame", graph: "nx.DiGraph", regress: Regress, seed: int = 0
-) -> AdditiveSCM:
-    """`fit_additive` with one regression a node: regress(parents [N, P], child [N]) -> predict."""
-
-    def learn(z: np.ndarray, parents: list[np.ndarray], _: int) -> PerNode:
-        return PerNode(
-            parents, [regress(z[:, p], z[:, j]) if len(p) else None for j, p in enumerate(parents)]
-        )
-
-    return fit_additive(df, graph, learn, seed)
-
-
-class AdditiveMethod(ABC):
-    """A method whose subclass has only to learn standardised mechanisms (`_learn`, a `Learn`).
-
-    Args:
-        device: where to compute, e.g. "cpu" or "cuda".
-    """
-
-    fewest_rows = 10
-
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = device
-
-    def skip(self, dataset: Dataset) -> str | None:
-        """Fewer rows say too little, all the more where some are held out to stop training."""
-        few = len(dataset.rows) < self.fewest_rows
-        return f"fewer than {self.fewest_rows} rows" if few else None
-
-    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
-        """Fits every node; see `fit_additive`."""
-        return fit_additive(df, graph, self._learn, seed)
-
-    @abstractmethod
-    def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> Predict:
-        """See `Learn`."""
-
-
 def complete(fitted: Estimate, data: Dataset, noise_space: str = "additive") -> SCM:
     """The five verbs of whatever a method's `fit` returned."""
     return fitted if isinstance(fitted, SCM) else Completed(fitted, data, noise_space)
@@ -250,3 +211,95 @@ class Completed(SCM):
     def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
         do = {name: v for name, v in zip(self.names, clamps, strict=True) if not np.isnan(v)}
         return np.asarray(self.generate(self._answer(u, None), do))
+
+
+@dataclass(frozen=True)
+class LoadedMethod:
+    """A method as the runner and users meet it: checked input, five verbs out.
+
+    Attributes:
+        name: as asked for. inner: the method itself. settings: what it was built with, but for the
+            device and the checkpoint, which has a sha of its own. module: where it is written.
+    """
+
+    name: str
+    inner: Any
+    settings: tuple[tuple[str, Any], ...] = ()
+    module: str = ""
+
+    @property
+    def version(self) -> str:
+        """The method's own, "" where it has none."""
+        return str(member(self.inner, "version"))
+
+    @property
+    def role(self) -> str:
+        """`truth`, `reference` or `baseline`."""
+        return member(self.inner, "role")
+
+    @property
+    def noise_space(self) -> str:
+        """`additive`, or `base` for a model whose noise is in a space of its own."""
+        return member(self.inner, "noise_space")
+
+    @cached_property
+    def checkpoint_sha(self) -> str:
+        """Of a pretrained method's weights, "" where there are none."""
+        return member(self.inner, "checkpoint_sha")
+
+    @property
+    def pretrain_s(self) -> float | None:
+        """Seconds of training behind the weights, None where there was none."""
+        return member(self.inner, "pretrain_s")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the source that the method computes with; see `bench.run.fingerprint`."""
+        from bench.run.fingerprint import fingerprint_of
+
+        home = Path.cwd() if ":" in self.name else None
+        return fingerprint_of(self.module, home)
+
+    @property
+    def sees_problem(self) -> bool:
+        """Whether it is a control that is shown the whole problem, not only its data."""
+        return self.role != "baseline" and member(self.inner, "fit_problem") is not None
+
+    def seen_in_training(self, task: Task) -> bool | None:
+        """Whether training met SCMs like the task's, None where nothing was trained."""
+        return member(self.inner, "seen_in_training")(task)
+
+    def skip(self, dataset: Dataset) -> str | None:
+        """Why the method cannot fit this dataset, None where it can."""
+        return member(self.inner, "skip")(dataset)
+
+    def skip_problem(self, problem: Problem) -> str | None:
+        """Why the method cannot fit what it is shown of a problem, None where it can."""
+        if self.sees_problem:
+            return member(self.inner, "skip_problem")(problem)
+        return self.skip(problem.data)
+
+    def fit(self, df: "pd.DataFrame | Any", graph: "nx.DiGraph", *, seed: int = 0) -> SCM:
+        """Learns an SCM.
+
+        Raises:
+            ValueError: NaN, text, unknown columns, a cycle; or the method is a control that needs
+                the truth.
+        """
+        if self.sees_problem:
+            raise ValueError(f"{self.name} needs the true SCM; it runs on a suite's problems only")
+        return self._fit(Dataset.of(df, graph), seed)
+
+    def fit_problem(self, problem: Problem, seed: int) -> SCM:
+        """Fits what a problem shows; controls are shown all of it."""
+        if self.sees_problem:
+            return self.inner.fit_problem(problem, seed)
+        return self._fit(problem.data, seed)
+
+    def _fit(self, data: Dataset, seed: int) -> SCM:
+        fitted = self.inner.fit(data.frame(), data.graph(), seed=seed)
+        return complete(fitted, data, self.noise_space)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """What it is made of, under the names that scikit-learn's `clone` passes on."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}

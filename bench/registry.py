@@ -12,22 +12,16 @@ import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from bench.method import complete, member
-from bench.scm.base import SCM
+from bench.method import LoadedMethod
 from bench.suite import Suite
-from bench.task import Dataset, Problem, Task
-
-if TYPE_CHECKING:
-    import networkx as nx
-    import pandas as pd
+from bench.task import Dataset, Task
 
 METHODS = "condfip_bench.methods"
 SUITES = "condfip_bench.suites"
@@ -52,12 +46,8 @@ def list_suites() -> list[str]:
 
 def list_methods() -> list[str]:
     """Names of the registered methods: controls first, then those that a run takes by default."""
-    return sorted(registered(METHODS), key=place)
-
-
-def names(group: str) -> list[str]:
-    """Registered names of a group in the order of a list."""
-    return list_methods() if group == METHODS else registered(group)
+    said = {entry.name: _said(entry.value) for entry in entry_points(group=METHODS)}
+    return sorted(said, key=lambda name: _standing(name, said[name]))
 
 
 def default_methods() -> list[str]:
@@ -65,25 +55,42 @@ def default_methods() -> list[str]:
     return [name for name in list_methods() if declared(name).get("default")]
 
 
-def place(name: str) -> tuple[int, bool, str]:
-    """Where a method stands in a list or table: by role, defaults first, then by name."""
-    said = declared(name)
-    role = said.get("role")
-    return ROLES.index(role if role in ROLES else "baseline"), not said.get("default"), name
+def names(group: str) -> list[str]:
+    """Registered names of a group in the order of a list."""
+    return list_methods() if group == METHODS else registered(group)
+
+
+def target(name: str) -> str:
+    """Where a method's class is written, `module:Class`; nothing of it is imported.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    base = name.partition("=")[0]
+    return base if ":" in base else _entry(METHODS, base).value.split(" ")[0]
 
 
 def declared(name: str) -> dict[str, Any]:
     """Literals in the body of a method's class, read from its source, which is not imported.
 
-    Inherited ones are not among them; there are none where the name is unknown.
+    Inherited ones are not among them; there are none where the source cannot be read.
+
+    Raises:
+        ValueError: unknown name.
     """
-    base = name.partition("=")[0]
-    entries = [e.value for e in entry_points(group=METHODS) if e.name == base]
-    module, _, attribute = (entries or [base])[0].split(" ")[0].partition(":")
+    return _said(target(name))
+
+
+def _standing(name: str, said: dict[str, Any]) -> tuple[int, bool, str]:
+    role = said.get("role")
+    return ROLES.index(role if role in ROLES else "baseline"), not said.get("default"), name
+
+
+def _said(where: str) -> dict[str, Any]:
+    module, _, attribute = where.split(" ")[0].partition(":")
     with suppress(ImportError, ValueError, AttributeError, OSError, SyntaxError):
         spec = importlib.util.find_spec(module)
-        tree = ast.parse(Path(spec.origin).read_bytes())
-        return dict(_literals(tree, attribute))
+        return dict(_literals(ast.parse(Path(spec.origin).read_bytes()), attribute))
     return {}
 
 
@@ -102,111 +109,22 @@ def load(group: str, name: str) -> Any:
     Raises:
         ValueError: unknown name. Unavailable: its extra is not installed.
     """
+    entry = _entry(group, name)
+    try:
+        return entry.load()
+    except ImportError as error:
+        if not entry.extras:
+            raise
+        needs, extra = error.name or "a package", ",".join(entry.extras)
+        raise Unavailable(f'needs {needs}: pip install "condfip-bench[{extra}]"') from error
+
+
+def _entry(group: str, name: str) -> EntryPoint:
     found = [entry for entry in entry_points(group=group) if entry.name == name]
     if not found:
         there = ", ".join(registered(group)) or "none"
         raise ValueError(f"unknown {WHAT[group]} {name}; there are {there}")
-    try:
-        return found[0].load()
-    except ImportError as error:
-        if not found[0].extras:
-            raise
-        raise Unavailable(_advice(found[0], error)) from error
-
-
-def _advice(entry: EntryPoint, error: ImportError) -> str:
-    extra = ",".join(entry.extras)
-    return f'needs {error.name or "a package"}: pip install "condfip-bench[{extra}]"'
-
-
-@dataclass(frozen=True)
-class LoadedMethod:
-    """A method as the runner and users meet it: checked input, five verbs out.
-
-    Attributes:
-        name: as asked for. inner: the method itself. settings: what it was built with, but for the
-            device and the checkpoint, which has a sha of its own.
-    """
-
-    name: str
-    inner: Any
-    settings: tuple[tuple[str, Any], ...] = ()
-
-    @property
-    def version(self) -> str:
-        """The method's own, "" where it has none."""
-        return str(member(self.inner, "version"))
-
-    @property
-    def role(self) -> str:
-        """`truth`, `reference` or `baseline`."""
-        return member(self.inner, "role")
-
-    @property
-    def noise_space(self) -> str:
-        """`additive`, or `base` for a model whose noise is in a space of its own."""
-        return member(self.inner, "noise_space")
-
-    @cached_property
-    def checkpoint_sha(self) -> str:
-        """Of a pretrained method's weights, "" where there are none."""
-        return member(self.inner, "checkpoint_sha")
-
-    @property
-    def pretrain_s(self) -> float | None:
-        """Seconds of training behind the weights, None where there was none."""
-        return member(self.inner, "pretrain_s")
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Of the source that the method computes with; see `bench.run.fingerprint`."""
-        from bench.run.fingerprint import fingerprint_of
-
-        return fingerprint_of(type(self.inner).__module__, Path.cwd())
-
-    @property
-    def sees_problem(self) -> bool:
-        """Whether it is a control that is shown the whole problem, not only its data."""
-        return self.role != "baseline" and member(self.inner, "fit_problem") is not None
-
-    def seen_in_training(self, task: Task) -> bool | None:
-        """Whether training met SCMs like the task's, None where nothing was trained."""
-        return member(self.inner, "seen_in_training")(task)
-
-    def skip(self, dataset: Dataset) -> str | None:
-        """Why the method cannot fit this dataset, None where it can."""
-        return member(self.inner, "skip")(dataset)
-
-    def skip_problem(self, problem: Problem) -> str | None:
-        """Why the method cannot fit what it is shown of a problem, None where it can."""
-        if self.sees_problem:
-            return member(self.inner, "skip_problem")(problem)
-        return self.skip(problem.data)
-
-    def fit(self, df: "pd.DataFrame | Any", graph: "nx.DiGraph", *, seed: int = 0) -> SCM:
-        """Learns an SCM.
-
-        Raises:
-            ValueError: NaN, text, unknown columns, a cycle; or the method is a control that needs
-                the truth.
-        """
-        if self.sees_problem:
-            raise ValueError(f"{self.name} needs the true SCM; it runs on a suite's problems only")
-        return self._fit(Dataset.of(df, graph), seed)
-
-    def fit_problem(self, problem: Problem, seed: int) -> SCM:
-        """Fits what a problem shows; controls are shown all of it."""
-        if self.sees_problem:
-            return self.inner.fit_problem(problem, seed)
-        return self._fit(problem.data, seed)
-
-    def _fit(self, data: Dataset, seed: int) -> SCM:
-        fitted = self.inner.fit(data.frame(), data.graph(), seed=seed)
-        return complete(fitted, data, self.noise_space)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """What it is made of, under the names that scikit-learn's `clone` passes on."""
-        return {"name": self.name, "inner": self.inner, "settings": self.settings}
+    return found[0]
 
 
 def load_method(name: str, *, device: str | None = None, **settings: Any) -> LoadedMethod:
@@ -231,7 +149,8 @@ def load_method(name: str, *, device: str | None = None, **settings: Any) -> Loa
         given["checkpoint"] = Path(checkpoint)
     if device and _takes(kind, "device"):
         given["device"] = device
-    return LoadedMethod(name, kind(**given), tuple(sorted(settings.items())))
+    module = target(name).partition(":")[0]
+    return LoadedMethod(name, kind(**given), tuple(sorted(settings.items())), module)
 
 
 def _takes(kind: Any, argument: str) -> bool:

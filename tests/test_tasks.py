@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import bench
 from bench.metrics import METRICS
 from bench.registry import find_suite, find_task, list_suites, load_suite
 from bench.suite import Suite
@@ -124,6 +125,20 @@ def test_a_suite_of_the_working_folder_is_named_by_its_module(tmp_path, monkeypa
     for wrong in ("mine:swings", "mine:NOTHING", "yours:SWINGS", "swings"):
         with pytest.raises(ValueError, match="no suite|has no NOTHING|no module|unknown suite"):
             load_suite(wrong)
+
+
+def test_a_suite_written_after_the_page_has_a_name_for_every_task(tmp_path, monkeypatch):
+    page = Path(bench.__file__).parent / "docs" / "add-a-suite.md"
+    (tmp_path / "seesaw.py").write_text(page.read_text().split("```python\n")[1].split("```")[0])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    tasks = load_suite("seesaw:SEESAW")
+    assert len(tasks) == len({task.name for task in tasks}) == len({t.scm for t in tasks}) == 4
+    assert {task.settings["strength"] for task in tasks} == {1, 10}
+    for task in tasks:
+        assert find_task("seesaw:SEESAW", json.loads(json.dumps(task.settings))) == task
+        problem = pickle.loads(pickle.dumps(task)).problem()
+        assert METRICS["sample"].value(problem, problem.truth) < 1e-9
 
 
 def statistics(task):

@@ -1,167 +1,87 @@
-"""Who may import whom. The table is the architecture; the test only reads it."""
+"""Who may import whom. The table is the architecture; the tests only read it.
+
+Rooms stand from the ground up: what a room may import stands above it in the table.
+"""
 
 import ast
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
+from bench.method import OPTIONAL
+
 ROOT = Path(__file__).parents[1]
 OURS = ("bench", "baselines", "condfip")
-LEAVES = ["bench.scm", "bench.task", "bench.method"]
-HEAVY = {"pandas", "networkx", "scipy", "sklearn", "matplotlib", "psutil", "joblib", "rich"}
-LIGHT = ("bench.scm", "bench.task", "bench.method", "bench.metrics", "condfip")
+HEAVY = {
+    "threadpoolctl",
+    "pandas",
+    "networkx",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "psutil",
+    "joblib",
+    "rich",
+}
+LIGHT = (
+    "bench.scm",
+    "bench.task",
+    "bench.standardised",
+    "bench.method",
+    "bench.metrics",
+    "bench.suite",
+    "bench.run.environment",
+    "bench.run.fingerprint",
+    "condfip",
+)
+WORDS = ["bench.scm", "bench.task", "bench.standardised", "bench.method", "bench.metrics"]
+GROUND = ["bench.run.environment", "bench.run.fingerprint", "bench.run.records", "bench.run.shape"]
+LEAVES = [*WORDS, "bench.run.environment"]
 
 MAY_IMPORT = {
-    "bench": [],
     "bench.scm": [],
-    "bench.task": ["bench.scm"],
-    "bench.suite": ["bench.task"],
-    "bench.method": ["bench.scm", "bench.task"],
-    "bench.metrics": ["bench.scm", "bench.task"],
-    "bench.suites": ["bench.scm", "bench.task", "bench.suite", "bench.discovery"],
     "bench.run.environment": [],
+    "bench.run.fingerprint": [],
+    "bench.run.units": [],
+    "bench.run.shape": [],
+    "bench.run.records": ["bench.run.shape"],
+    "bench.task": ["bench.scm"],
+    "bench.standardised": ["bench.scm", "bench.task"],
+    "bench.method": ["bench.scm", "bench.task", "bench.standardised", "bench.run.fingerprint"],
+    "bench.metrics": ["bench.scm", "bench.task", "bench.method"],
+    "bench.suite": ["bench.task", "bench.run.fingerprint"],
+    "bench.registry": ["bench.task", "bench.method", "bench.suite"],
+    "bench.reading": ["bench.scm", "bench.task"],
+    "bench.suites": [
+        "bench.scm",
+        "bench.task",
+        "bench.standardised",
+        "bench.suite",
+        "bench.registry",
+        "bench.reading",
+    ],
+    "bench.laws": ["bench.scm", "bench.method", "bench.metrics", "bench.registry", *GROUND[:1]],
     "bench.analysis.stats": [],
     "bench.analysis.rankings": ["bench.analysis.stats"],
     "bench.analysis.published": [],
-    "bench.cli.scaffold": [],
-    "bench.discovery": ["bench.task", "bench.registry"],
-    "bench.run.records": ["bench.task"],
-    "bench.registry": ["bench.registry", "bench.scm", "bench.task", "bench.method", "bench.suite"],
-    "bench.suites.own": [
-        "bench.registry",
-        "bench.scm",
-        "bench.task",
-        "bench.method",
-        "bench.registry",
-    ],
-    "bench.analysis.table": [
-        "bench.scm",
-        "bench.metrics",
-        "bench.analysis.published",
-        "bench.analysis.rankings",
-        "bench.registry",
-        "bench.analysis.stats",
-    ],
-    "bench.analysis.nodes": ["bench.analysis.table"],
-    "bench.analysis.amortization": ["bench.registry", "bench.analysis.table"],
-    "bench.analysis.render": ["bench.analysis.table"],
-    "bench.analysis.compare": [
-        "bench.metrics",
-        "bench.analysis.published",
-        "bench.analysis.stats",
-        "bench.analysis.table",
-    ],
-    "bench.analysis.verdicts": [
-        "bench.analysis.compare",
-        "bench.analysis.published",
-        "bench.analysis.table",
-    ],
-    "bench.analysis.refit": [
-        "bench.run.environment",
-        "bench.registry",
-        "bench.registry",
-        "bench.scm",
-        "bench.suite",
-        "bench.task",
-    ],
-    "bench.analysis.plots": [
-        "bench.scm",
-        "bench.task",
-        "bench.registry",
-        "bench.analysis.refit",
-        "bench.analysis.rankings",
-        "bench.analysis.stats",
-        "bench.analysis.table",
-    ],
-    "bench.analysis.summary": [
-        "bench.metrics",
-        "bench.analysis.rankings",
-        "bench.registry",
-        "bench.analysis.stats",
-        "bench.analysis.table",
-    ],
-    "bench.analysis.report": [
-        "bench.analysis.compare",
-        "bench.analysis.plots",
-        "bench.run.records",
-        "bench.analysis.summary",
-        "bench.analysis.table",
-    ],
-    "bench.run.sandbox": [],
-    "bench.run.units": [],
-    "bench.run.locking": [],
-    "bench.run.interrupt": [],
-    "bench.run.supervisor": [],
-    "bench.run.cell": [
-        "bench.registry",
-        "bench.task",
-        "bench.metrics",
-        "bench.registry",
-        "bench.run.records",
-        "bench.run.environment",
-        "bench.run.sandbox",
-    ],
-    "bench.run.child": ["bench.run.cell"],
-    "bench.run.backends": ["bench.run.supervisor", "bench.registry"],
-    "bench.run.grid": [
-        "bench.run.cell",
-        "bench.run.backends",
-        "bench.run.supervisor",
-        "bench.run.environment",
-        "bench.run.records",
-    ],
-    "bench.run.schedule": ["bench.run.cell", "bench.run.records"],
-    "bench.run.progress": [
-        "bench.run.cell",
-        "bench.run.records",
-        "bench.run.schedule",
-        "bench.run.units",
-    ],
-    "bench.laws": ["bench.scm", "bench.metrics", "bench.registry", "bench.run.environment"],
-    "bench.cli.speed": [
-        "bench.scm",
-        "bench.method",
-        "bench.registry",
-        "bench.run.environment",
-        "bench.run.cell",
-        "bench.run.backends",
-        "bench.run.grid",
-    ],
-    "bench.run.execute": [
-        "bench.run.cell",
-        "bench.run.backends",
-        "bench.run.interrupt",
-        "bench.run.supervisor",
-        "bench.run.locking",
-        "bench.run.progress",
-        "bench.run.schedule",
-        "bench.run.units",
-        "bench.registry",
-        "bench.task",
-        "bench.run.environment",
-        "bench.run.records",
-        "bench.registry",
-        "bench.run.grid",
-        "bench.analysis.table",
-        "bench.analysis.render",
-        "bench.analysis.plots",
-    ],
-    "bench.cli.commands": ["bench"],
-    "bench.cli.parser": ["bench"],
-    "bench.__main__": ["bench.cli.parser"],
-    "baselines": LEAVES,
-    "condfip": ["condfip", *LEAVES],
-    "condfip.validate": ["condfip", *LEAVES, "bench.metrics", "bench.suites"],
-    "condfip.incontext.validate": ["condfip", *LEAVES, "bench.metrics"],
-    "condfip.incontext.goals": ["condfip", *LEAVES, "bench.metrics", "bench.registry"],
-    "condfip.ablation": [
-        "condfip",
-        *LEAVES,
-        "bench.metrics",
-        "bench.analysis.published",
-        "bench.registry",
-    ],
-    "condfip.__main__": ["condfip"],
+    "bench.analysis": [*WORDS, *GROUND, "bench.suite", "bench.registry", "bench.reading"],
+    "bench.run": [*WORDS, *GROUND, "bench.suite", "bench.registry", "bench.analysis"],
+    "bench.cli": ["bench"],
+    "bench.__main__": ["bench.cli"],
+    "baselines": WORDS[:4],
+    "condfip": LEAVES,
+    "condfip.validate": [*LEAVES, "bench.suites", "condfip"],
+    "condfip.ablation": [*LEAVES, "bench.registry", "bench.analysis.published", "condfip"],
+    "condfip.incontext.goals": [*LEAVES, "bench.registry", "condfip"],
+}
+# what is asked for when a function is called, and not before
+LATER = {
+    "bench.run.environment": ["bench"],
+    "condfip": ["bench.registry", "bench.suites"],
 }
 
 
@@ -169,46 +89,121 @@ def module_of(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def sources():
-    return [path for top in OURS for path in sorted((ROOT / top).rglob("*.py"))]
+SOURCES = {module_of(path): path for top in OURS for path in sorted((ROOT / top).rglob("*.py"))}
 
 
-def layer(module):
+def room(module):
     inside = [k for k in MAY_IMPORT if module == k or module.startswith(k + ".")]
     return max(inside, key=len, default=module)
 
 
 def imported(tree):
+    """Names of all modules that a tree imports, `from a import b` as a.b where that is one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom):
-            yield node.module
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from [name for name in inner if name in SOURCES] or [node.module]
 
 
-@pytest.mark.parametrize("path", sources(), ids=module_of)
-def test_imports_follow_the_table(path):
-    module = module_of(path)
-    allowed = [layer(module), *MAY_IMPORT[layer(module)]]
-    ours = [n for n in imported(ast.parse(path.read_text())) if n.split(".")[0] in OURS]
-    wrong = [n for n in ours if not any(n == a or n.startswith(a + ".") for a in allowed)]
+class Runtime(ast.NodeTransformer):
+    """Leaves out what only type checkers read, and on request what functions import."""
+
+    def __init__(self, functions):
+        self.functions = functions
+
+    def visit_If(self, node):
+        return None if "TYPE_CHECKING" in ast.dump(node.test) else self.generic_visit(node)
+
+    def visit_FunctionDef(self, node):
+        return node if self.functions else None
+
+
+def imports(module, functions=True):
+    tree = Runtime(functions).visit(ast.parse(SOURCES[module].read_text()))
+    return set(imported(tree))
+
+
+def ours(names):
+    return [name for name in names if name.split(".")[0] in OURS]
+
+
+def within(name, rooms):
+    return any(name == a or name.startswith(a + ".") for a in rooms)
+
+
+@pytest.mark.parametrize("module", sorted(set(SOURCES) - {"bench"}))
+def test_imports_follow_the_table(module):
+    here = room(module)
+    allowed = [here, *MAY_IMPORT[here]]
+    later = [*allowed, *LATER.get(here, [])]
+    wrong = [n for n in ours(imports(module, functions=False)) if not within(n, allowed)]
+    wrong += [n for n in ours(imports(module)) if not within(n, later)]
     assert not wrong, f"{module} imports {wrong}"
 
 
-def top_level_imports(tree):
-    guards = [n for n in tree.body if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
-    for node in tree.body:
-        if node not in guards:
-            yield from imported(ast.Module([node], [])) if not is_scope(node) else ()
+def test_rooms_import_only_what_lies_below_them():
+    order = list(MAY_IMPORT)
+    for place, (here, below) in enumerate(MAY_IMPORT.items()):
+        assert here == "bench.cli" or set(below) <= set(order[:place]), here
 
 
-def is_scope(node):
-    return isinstance(node, ast.FunctionDef | ast.ClassDef)
+def test_no_module_imports_itself_through_others():
+    graph = {m: set(ours(imports(m))) & set(SOURCES) - {m} for m in SOURCES if m != "bench"}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in sources() if module_of(p).startswith(LIGHT)], ids=module_of
-)
-def test_what_training_needs_imports_little(path):
-    names = {n.split(".")[0] for n in top_level_imports(ast.parse(path.read_text()))}
-    assert not names & HEAVY
+def test_the_top_of_the_package_is_a_vocabulary():
+    assert len(list((ROOT / "bench").glob("*.py"))) <= 10
+
+
+LIGHT_ONES = [m for m in SOURCES if within(m, LIGHT)]
+
+
+@pytest.mark.parametrize("module", LIGHT_ONES)
+def test_what_training_needs_imports_little(module):
+    assert not {name.split(".")[0] for name in imports(module, functions=False)} & HEAVY
+
+
+def test_what_training_needs_is_importable_without_the_rest():
+    names = [m for m in LIGHT_ONES if not m.endswith("__main__")]
+    block = f"import sys; sys.modules.update(dict.fromkeys({sorted(HEAVY)}))"
+    run = f"{block}; from importlib import import_module; [import_module(m) for m in {names}]"
+    done = subprocess.run([sys.executable, "-c", run], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-500:]
+
+
+def constants(tree):
+    """Text in a module, docstrings aside."""
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef
+    prose = {
+        id(n.body[0].value)
+        for n in ast.walk(tree)
+        if isinstance(n, documented) and n.body and isinstance(n.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield node.value
+
+
+# words that a method's name shares: a role, a noise space, the scale of an axis, a package
+SHARED_WORDS = {"truth", "additive", "linear", "dowhy"}
+
+
+@pytest.mark.parametrize("module", [m for m in SOURCES if m.startswith("bench.")])
+def test_no_module_of_bench_names_a_method(module):
+    methods = {entry.name for entry in entry_points(group="condfip_bench.methods")}
+    named = methods & set(constants(ast.parse(SOURCES[module].read_text()))) - SHARED_WORDS
+    assert not named
+
+
+@pytest.mark.parametrize("module", [m for m in SOURCES if m.startswith("bench.")])
+def test_one_place_looks_for_optional_members(module):
+    calls = [n for n in ast.walk(ast.parse(SOURCES[module].read_text())) if isinstance(n, ast.Call)]
+    hunts = [c for c in calls if getattr(c.func, "id", "") in ("getattr", "hasattr")]
+    found = {part.value for c in hunts for part in c.args[1:2] if isinstance(part, ast.Constant)}
+    assert not found & set(OPTIONAL)

@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
-from threadpoolctl import threadpool_limits
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "networkx", "dowhy", "zuko")
 ROOT = Path(__file__).parents[2]
@@ -20,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Runs a block on one thread: runtimes mean nothing otherwise, and bytes may change."""
+    from threadpoolctl import threadpool_limits
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

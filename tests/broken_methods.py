@@ -83,3 +83,106 @@ class Greedy:
         fitted = fit_per_node(df, graph, least_squares)
         df.iloc[0, 0] = 0.0
         return fitted
+
+
+class Origin:
+    """Least squares in raw units without an intercept: another origin is another line."""
+
+    def fit(self, df, graph, *, seed=0):
+        data = Dataset.of(df, graph)
+        weights = np.zeros((len(data.names),) * 2)
+        for j, parents in enumerate(data.parents()):
+            weights[parents, j] = least_squares(data.rows[:, parents], data.rows[:, j]).weights
+        return AdditiveSCM(data.names, data.adjacency, Columns(weights), data.rows)
+
+
+class ByPlace:
+    """Believes a column less the later it stands."""
+
+    def fit(self, df, graph, *, seed=0):
+        data = Dataset.of(df, graph)
+        weights = np.zeros((len(data.names),) * 2)
+        for j, parents in enumerate(data.parents()):
+            found = least_squares(data.rows[:, parents], data.rows[:, j]).weights
+            weights[parents, j] = found / (1 + parents)
+        return AdditiveSCM(data.names, data.adjacency, Columns(weights), data.rows)
+
+
+class Indifferent:
+    """Ignores the graph and calls itself a baseline."""
+
+    def fit(self, df, graph, *, seed=0):
+        graph = graph.copy()
+        graph.remove_edges_from(list(graph.edges))
+        return fit_per_node(df, graph, least_squares)
+
+
+class NeedsEdges:
+    """Has nothing to say about a graph without edges."""
+
+    def fit(self, df, graph, *, seed=0):
+        assert graph.number_of_edges()
+        return fit_per_node(df, graph, least_squares)
+
+
+class Trusting:
+    """Takes what is missing for zero."""
+
+    def fit(self, df, graph, *, seed=0):
+        return fit_per_node(df.fillna(0.0), graph, least_squares)
+
+
+class Spoilt:
+    """Least squares whose estimate is spoilt by a subclass."""
+
+    def __init__(self):
+        self.scm = None
+
+    def fit(self, df, graph, *, seed=0):
+        spoilt = type(self)()
+        spoilt.scm = fit_per_node(df, graph, least_squares)
+        return spoilt
+
+    def noise(self, df):
+        return self.scm.noise(df)
+
+    def generate(self, u, do=None):
+        return self.scm.generate(u, do)
+
+
+class Reindexed(Spoilt):
+    """Numbers rows anew."""
+
+    def noise(self, df):
+        return super().noise(df).reset_index(drop=True)
+
+
+class Leaking(Spoilt):
+    """An intervention moves the last column, whatever it descends from."""
+
+    def generate(self, u, do=None):
+        x = super().generate(u, do)
+        return x.assign(e=x["e"] + 1) if do else x
+
+
+class Doubled(Spoilt):
+    """Abducts twice the noise."""
+
+    def noise(self, df):
+        return 2 * super().noise(df)
+
+
+class Crowded(Spoilt):
+    """A row's answer depends on the rows beside it."""
+
+    def generate(self, u, do=None):
+        return super().generate(u - 0.1 * (u - u.mean()), do)
+
+
+class Unpicklable(Spoilt):
+    """Holds what cannot be stored."""
+
+    def fit(self, df, graph, *, seed=0):
+        spoilt = super().fit(df, graph)
+        spoilt.held = lambda: None
+        return spoilt

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from baselines.additive import spline_ridge
 from baselines.linear import Linear
-from bench.laws import check
+from bench.laws import LAWS, check
 from bench.method import member
 from bench.metrics import METRICS
 from bench.registry import (
@@ -141,12 +141,26 @@ def test_scikit_learn_clones_a_loaded_method():
 
 
 BREAKS = {
-    "Transposed": "orients the collider",
-    "ReadsAll": "ignores non parents",
+    "Reindexed": "keeps shape and index",
+    "Greedy": "leaves input alone",
     "Forgets": "repeats with its seed",
     "RawUnits": "scales with columns",
-    "Greedy": "leaves input alone",
+    "Origin": "shifts with columns",
+    "ByPlace": "ignores column order",
+    "Transposed": "orients the collider",
+    "ReadsAll": "ignores non parents",
+    "Leaking": "clamps and spares the rest",
+    "Doubled": "generates what it abducts",
+    "Crowded": "answers rows one by one",
+    "Unpicklable": "pickles",
+    "NeedsEdges": "fits without edges",
+    "Trusting": "refuses bad input",
+    "Indifferent": "beats the marginal",
 }
+
+
+def test_every_law_has_a_method_that_breaks_it():
+    assert list(BREAKS.values()) == list(LAWS)
 
 
 @pytest.mark.parametrize("broken", BREAKS)

@@ -1,0 +1,210 @@
+"""The laws every method keeps; each raises `LawBroken` with what is broken."""
+
+import pickle
+from collections.abc import Callable
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import torch
+
+from bench.laws.trial import CLAMP, EXACT, Trial, refuses, require, same_answers
+from bench.metrics import METRICS
+from bench.registry import load_suite
+from bench.scm.base import Do
+
+UNITS = 2.0 ** np.array([10, -10, 3, 0, -7])  # powers of two: exact in floating point
+SHIFTS = np.array([50.0, 100.0, -30.0, 0.0, 7.0])
+
+
+def keeps_shape_and_index(trial: Trial) -> None:
+    """Answers have the context's columns and the input's index, and are finite."""
+    for verb in (trial.estimate.noise, trial.estimate.generate):
+        answer = verb(trial.query)
+        require(isinstance(answer, pd.DataFrame), f"{verb.__name__} answered no DataFrame")
+        require(list(answer.columns) == list(trial.rows.columns), "columns are not the context's")
+        require(answer.index.equals(trial.query.index), "the index is not the input's")
+        require(bool(np.isfinite(answer.to_numpy(dtype=float)).all()), "an answer is not finite")
+    for scm in (trial.estimate, pickle.loads(pickle.dumps(trial.estimate))):
+        sampled = scm.sample(7, do={"a": 0.5}, seed=3)
+        require(sampled.shape == (7, 5), f"sample(7) has shape {sampled.shape}")
+
+
+def leaves_input_alone(trial: Trial) -> None:
+    """Neither the table, the graph nor global random state changes."""
+    df, graph, query = trial.context, trial.graph.copy(), trial.query
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    fitted = trial.method.inner.fit(df, graph, seed=0)
+    fitted.noise(query)
+    fitted.generate(query, do={"a": 1.0})
+    same = np.array_equal(before[0], np.random.get_state()[1])
+    require(same and torch.equal(before[1], torch.get_rng_state()), "global random state changed")
+    require(df.equals(trial.context) and query.equals(trial.query), "the input table changed")
+    require(nx.utils.graphs_equal(graph, trial.graph), "the input graph changed")
+
+
+def repeats_with_its_seed(trial: Trial) -> None:
+    """The same seed gives the same bytes."""
+    again = trial.method.fit(trial.context, trial.graph, seed=0)
+    same = again.generate(trial.query).equals(trial.estimate.generate(trial.query))
+    require(same, "two fits with one seed differ")
+    draws = [trial.estimate.sample(5, seed=1) for _ in range(2)]
+    require(draws[0].equals(draws[1]), "two samples with one seed differ")
+
+
+def scales_with_columns(trial: Trial) -> None:
+    """Columns in other units give the same answers in those units."""
+    fitted = trial.method.fit(trial.context * UNITS, trial.graph, seed=0)
+    answer = fitted.counterfactual(trial.query * UNITS, {"a": float(CLAMP * UNITS[0])})
+    same_answers(trial, answer / UNITS, "other units change the answers")
+
+
+def shifts_with_columns(trial: Trial) -> None:
+    """Columns with another origin give the same answers from that origin."""
+    fitted = trial.method.fit(trial.context + SHIFTS, trial.graph, seed=0)
+    answer = fitted.counterfactual(trial.query + SHIFTS, {"a": float(CLAMP + SHIFTS[0])})
+    same_answers(trial, answer - SHIFTS, "another origin changes the answers")
+
+
+def ignores_column_order(trial: Trial) -> None:
+    """Columns and nodes in another order give the same answers."""
+    columns = ["d", "b", "e", "a", "c"]
+    graph = nx.DiGraph()
+    graph.add_nodes_from(columns)
+    graph.add_edges_from(reversed(list(trial.graph.edges)))
+    fitted = trial.method.fit(trial.context[columns], graph, seed=0)
+    answer = fitted.counterfactual(trial.query[columns], {"a": CLAMP})
+    same_answers(trial, answer[list(trial.rows)], "another column order changes the answers")
+
+
+def orients_the_collider(trial: Trial) -> None:
+    """On a -> c <- b, do(a) moves c and do(c) moves neither a nor b."""
+    base = trial.estimate.counterfactual(trial.query, {"a": 0.0})
+    moved = trial.estimate.counterfactual(trial.query, {"a": 3.0})
+    shift = float((moved["c"] - base["c"]).mean())
+    if trial.learns:
+        require(shift > 1.0, f"do(a) + 3 moves c by {shift:.2f}, not by about 4.5")
+    low = trial.estimate.counterfactual(trial.query, {"c": -5.0})
+    high = trial.estimate.counterfactual(trial.query, {"c": 5.0})
+    require(low[["a", "b"]].equals(high[["a", "b"]]), "do(c) moves a parent of c")
+
+
+def ignores_non_parents(trial: Trial) -> None:
+    """F of a node does not change with nodes that are not its parents, nor with itself."""
+    if not (trial.additive and trial.abducts):
+        return
+    parents = {node: set(trial.graph.predecessors(node)) for node in trial.rows}
+    base = trial.query - trial.estimate.noise(trial.query)
+    for node in trial.rows:
+        changed = trial.query
+        changed[node] += 2.5
+        f = changed - trial.estimate.noise(changed)
+        for child in (c for c in trial.rows if node not in parents[c]):
+            gap = float((f[child] - base[child]).abs().max()) / float(trial.rows[child].std())
+            require(gap < EXACT, f"F of {child} reads {node}, which is no parent of it")
+
+
+def clamps_and_spares_the_rest(trial: Trial) -> None:
+    """do fixes its node; whatever does not descend from it stays, to the byte."""
+    u = trial.estimate.noise(trial.query)
+    free, done = trial.estimate.generate(u), trial.estimate.generate(u, do={"c": 1.25})
+    require(bool((done["c"] == 1.25).all()), "do does not fix its node")
+    rest = ["a", "b", "e"]
+    require(done[rest].equals(free[rest]), "do(c) changes a node that does not descend from c")
+    refuses(lambda: trial.estimate.generate(u, do={"nobody": 1.0}), "do on an unknown column")
+
+
+def generates_what_it_abducts(trial: Trial) -> None:
+    """generate(noise(x)) is x, rounded or not, unless the noise is smoothed by design."""
+    if not trial.abducts:
+        return
+    limit = EXACT if trial.additive else 1e-4
+    for rows in (trial.query, trial.context.round(1)):
+        back = trial.estimate.generate(trial.estimate.noise(rows))
+        gap = float(((back - rows) / trial.rows.std()).abs().to_numpy().max())
+        require(gap < limit, f"generate(noise(x)) misses x by {gap:.1e} standard deviations")
+
+
+def answers_rows_one_by_one(trial: Trial) -> None:
+    """A row alone gets the answer that it gets among others."""
+    together = trial.estimate.generate(trial.query)
+    alone = trial.estimate.generate(trial.query.iloc[3:4])
+    gap = float(((together.iloc[3:4] - alone) / trial.rows.std()).abs().to_numpy().max())
+    require(gap < 1e-5, f"a row alone differs by {gap:.1e} standard deviations")
+
+
+def pickles(trial: Trial) -> None:
+    """An estimate survives a round trip through pickle."""
+    restored = pickle.loads(pickle.dumps(trial.estimate))
+    same = restored.generate(trial.query).equals(trial.estimate.generate(trial.query))
+    require(same, "the answers of an unpickled estimate differ")
+
+
+def fits_without_edges(trial: Trial) -> None:
+    """A graph without edges, and a column that is constant by chance, are no error."""
+    empty = nx.create_empty_copy(trial.graph)
+    noise = trial.method.fit(trial.context, empty, seed=0).generate(trial.query)
+    require(bool(np.isfinite(noise.to_numpy()).all()), "no edges: an answer is not finite")
+    constant = trial.context
+    constant["a"], constant["d"] = 2.0, -1.0
+    answer = trial.method.fit(constant, trial.graph, seed=0).generate(trial.query * 0)
+    require(bool(np.isfinite(answer.to_numpy()).all()), "a constant column: not finite")
+
+
+def refuses_bad_input(trial: Trial) -> None:
+    """NaN, an edge to an unknown column and a cycle are ValueErrors, also from the class itself."""
+    holed = trial.context
+    holed.iloc[4, 1] = np.nan
+    cycle = trial.graph.copy()
+    cycle.add_edge("d", "a")
+    stranger = trial.graph.copy()
+    stranger.add_edge("d", "nobody")
+    refuses(lambda: trial.method.inner.fit(holed, trial.graph), "NaN")
+    refuses(lambda: trial.method.inner.fit(trial.context, cycle), "a cycle")
+    refuses(lambda: trial.method.inner.fit(trial.context, stranger), "an edge to an unknown column")
+
+
+def beats_the_marginal(trial: Trial) -> None:
+    """On linear SCMs the mean counterfactual error is below that of ignoring the graph."""
+    if not trial.learns:
+        return
+    errors = [[], []]
+    for task in load_suite("lorch", "smoke", scenario="LIN_IN", n_context=100):
+        problem = task.problem()
+        if trial.method.skip(problem.data):
+            return
+        fitted = trial.method.fit(problem.context, problem.graph, seed=0)
+        for kept, estimate in zip(errors, (fitted, Unmoved()), strict=True):
+            kept.append(METRICS["counterfactual"].value(problem, estimate))
+    ours, theirs = map(np.mean, errors)
+    require(ours < theirs, f"counterfactual error {ours:.3f}; without a graph it is {theirs:.3f}")
+
+
+class Unmoved:
+    """Clamps nodes and moves no other, as who ignores the graph."""
+
+    def counterfactual(self, df: pd.DataFrame, do: Do) -> pd.DataFrame:
+        """The rows, nodes clamped."""
+        return df.assign(**do)
+
+
+LAWS: dict[str, Callable[[Trial], None]] = {
+    law.__name__.replace("_", " "): law
+    for law in (
+        keeps_shape_and_index,
+        leaves_input_alone,
+        repeats_with_its_seed,
+        scales_with_columns,
+        shifts_with_columns,
+        ignores_column_order,
+        orients_the_collider,
+        ignores_non_parents,
+        clamps_and_spares_the_rest,
+        generates_what_it_abducts,
+        answers_rows_one_by_one,
+        pickles,
+        fits_without_edges,
+        refuses_bad_input,
+        beats_the_marginal,
+    )
+}

@@ -1,0 +1,117 @@
+"""A method under test, a small problem, and the ways of saying that a law is broken."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+
+from bench.method import LoadedMethod, member
+from bench.scm.base import SCM
+
+ROWS = 120
+CLOSE = 0.05  # error allowed to change when a trained network meets the same data otherwise
+EXACT = 1e-6
+CLAMP = 1.5  # the value given to node a where answers are compared
+
+
+class LawBroken(AssertionError):
+    """A method breaks a law; the message says how."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A method under test and a small problem with a collider, a chain and an isolated node.
+
+    The graph is a -> c <- b, c -> d, and e alone.
+    """
+
+    method: LoadedMethod
+
+    @cached_property
+    def graph(self) -> nx.DiGraph:
+        """The graph of the small problem."""
+        graph = nx.DiGraph([("a", "c"), ("b", "c"), ("c", "d")])
+        graph.add_node("e")
+        return graph
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """Context and, as its last third, query rows of the small problem."""
+        rng = np.random.default_rng(0)
+        u = rng.standard_normal((ROWS * 3 // 2, 5))
+        a, b = 2 * u[:, 0] + 1, u[:, 1] - 3
+        c = 1.5 * a - b + 0.5 * u[:, 2]
+        d = 3 * np.tanh(c / 3) + 0.3 * u[:, 3]
+        index = [f"row{i}" for i in range(len(u))]
+        return pd.DataFrame({"a": a, "b": b, "c": c, "d": d, "e": 4 * u[:, 4]}, index=index)
+
+    @property
+    def context(self) -> pd.DataFrame:
+        """Rows to fit."""
+        return self.rows.iloc[:ROWS].copy()
+
+    @property
+    def query(self) -> pd.DataFrame:
+        """Rows to answer."""
+        return self.rows.iloc[ROWS:].copy()
+
+    @cached_property
+    def estimate(self) -> SCM:
+        """The method fitted to the context."""
+        return self.method.fit(self.context, self.graph, seed=0)
+
+    @cached_property
+    def truth(self) -> pd.DataFrame:
+        """The query rows had a been CLAMP, by algebra."""
+        x = self.query
+        c = x["c"] + 1.5 * (CLAMP - x["a"])
+        d = x["d"] + 3 * (np.tanh(c / 3) - np.tanh(x["c"] / 3))
+        return x.assign(a=CLAMP, c=c, d=d)
+
+    @property
+    def additive(self) -> bool:
+        """Whether the method's noise is in its nodes' units."""
+        return self.method.noise_space == "additive"
+
+    @property
+    def abducts(self) -> bool:
+        """Whether noise is what F leaves; one that smooths it says `noise_metric = False`."""
+        return member(self.estimate, "noise_metric")
+
+    @property
+    def learns(self) -> bool:
+        """Whether the method tries to be right, unlike a control."""
+        return self.method.role == "baseline"
+
+
+def require(holds: bool, otherwise: str) -> None:
+    """Raises `LawBroken` with the words of `otherwise` where something does not hold."""
+    if not holds:
+        raise LawBroken(otherwise)
+
+
+def refuses(action: Callable[[], object], what: str) -> None:
+    """Raises `LawBroken` unless the action raises a ValueError."""
+    try:
+        action()
+    except ValueError:
+        return
+    raise LawBroken(f"{what} raises no ValueError")
+
+
+def same_answers(trial: Trial, answer: pd.DataFrame, otherwise: str) -> None:
+    """Equal answers, or, for a trained network, an equal error."""
+    before = trial.estimate.counterfactual(trial.query, {"a": CLAMP})
+    if _gap(trial, answer, before) < EXACT:
+        return
+    old, new = _gap(trial, before, trial.truth), _gap(trial, answer, trial.truth)
+    require(abs(new - old) < CLOSE * old, f"{otherwise}: error {old:.3f} becomes {new:.3f}")
+
+
+def _gap(trial: Trial, one: pd.DataFrame, other: pd.DataFrame) -> float:
+    """Root mean square difference in standard deviations."""
+    difference = (one.to_numpy() - other.to_numpy()) / trial.rows.std().to_numpy()
+    return float(np.sqrt(np.square(difference).mean()))

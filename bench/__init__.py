@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.analysis.compare import compare
+    from bench.analysis.compare import compare_runs as compare
     from bench.analysis.results import read_results
     from bench.laws import check
     from bench.method import Estimate, Method, fit_additive, fit_per_node
@@ -19,44 +19,33 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "METRICS",
-    "SCM",
-    "Dataset",
-    "Estimate",
-    "Method",
-    "Problem",
-    "Suite",
-    "Task",
-    "check",
-    "compare",
-    "fit_additive",
-    "fit_per_node",
-    "list_methods",
-    "list_suites",
-    "load_method",
-    "load_suite",
-    "read_results",
-]
-
 PLACES = {
-    "bench.analysis.compare": ("compare",),
-    "bench.analysis.results": ("read_results",),
-    "bench.laws": ("check",),
-    "bench.method": ("Estimate", "Method", "fit_additive", "fit_per_node"),
-    "bench.metrics": ("METRICS",),
-    "bench.registry": ("list_methods", "list_suites", "load_method", "load_suite"),
-    "bench.scm.base": ("SCM",),
-    "bench.suite": ("Suite",),
-    "bench.task": ("Dataset", "Problem", "Task"),
+    "METRICS": "bench.metrics",
+    "SCM": "bench.scm.base",
+    "Dataset": "bench.task",
+    "Estimate": "bench.method",
+    "Method": "bench.method",
+    "Problem": "bench.task",
+    "Suite": "bench.suite",
+    "Task": "bench.task",
+    "check": "bench.laws",
+    "compare": "bench.analysis.compare:compare_runs",
+    "fit_additive": "bench.method",
+    "fit_per_node": "bench.method",
+    "list_methods": "bench.registry",
+    "list_suites": "bench.registry",
+    "load_method": "bench.registry",
+    "load_suite": "bench.registry",
+    "read_results": "bench.analysis.results",
 }
+__all__ = list(PLACES)
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in PLACES.items():
-        if name in names:
-            return getattr(import_module(module), name)
-    raise AttributeError(f"module 'bench' has no attribute {name!r}")
+    if name not in PLACES:
+        raise AttributeError(f"module 'bench' has no attribute {name!r}")
+    module, _, attribute = PLACES[name].partition(":")
+    return getattr(import_module(module), attribute or name)
 
 
 def __dir__() -> list[str]:

@@ -38,7 +38,25 @@ PLACES = {
     "load_suite": "bench.registry",
     "read_results": "bench.analysis.results",
 }
-__all__ = list(PLACES)
+__all__ = [
+    "METRICS",
+    "SCM",
+    "Dataset",
+    "Estimate",
+    "Method",
+    "Problem",
+    "Suite",
+    "Task",
+    "check",
+    "compare",
+    "fit_additive",
+    "fit_per_node",
+    "list_methods",
+    "list_suites",
+    "load_method",
+    "load_suite",
+    "read_results",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,7 @@ class Truth:
     role = "truth"
     default = True
 
-    def fit_problem(self, problem: Problem, seed: int) -> SCM:
+    def fit_problem(self, problem: Problem, seed: int) -> SCM | None:
         """The problem's truth."""
         return problem.truth
 
@@ -37,7 +37,7 @@ class Floor:
     role = "reference"
     default = True
 
-    def fit_problem(self, problem: Problem, seed: int) -> SCM:
+    def fit_problem(self, problem: Problem, seed: int) -> SCM | None:
         """The problem's floor."""
         return problem.floor
 

@@ -90,7 +90,8 @@ def _said(where: str) -> dict[str, Any]:
     module, _, attribute = where.split(" ")[0].partition(":")
     with suppress(ImportError, ValueError, AttributeError, OSError, SyntaxError):
         spec = importlib.util.find_spec(module)
-        return dict(_literals(ast.parse(Path(spec.origin).read_bytes()), attribute))
+        source = Path(spec.origin).read_bytes() if spec and spec.origin else b""
+        return dict(_literals(ast.parse(source), attribute))
     return {}
 
 

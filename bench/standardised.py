@@ -138,7 +138,7 @@ class StandardisedMechanisms(Standardised):
         asked = self.place[list(nodes)]
         answer = np.zeros((len(x), len(asked)))
         learnt = self.has_parents[asked]
-        if learnt.any():
+        if self.predict is not None and learnt.any():
             answer[:, learnt] = self.predict(self.standardise(x), asked[learnt].tolist())
         return self.mean[asked] + self.scale[asked] * answer
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from itertools import product
+from typing import Any
 
-from bench.task import DRAW, Setting, Task
+from bench.task import DRAW, Task
 
-Values = Sequence[Setting]
-Settings = dict[str, Setting]
+Values = Sequence[Any]
+Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Suite:
             )
         return kept
 
-    def parse(self, axes: Mapping[str, object]) -> dict[str, tuple[Setting, ...]]:
+    def parse(self, axes: Mapping[str, object]) -> dict[str, tuple[Any, ...]]:
         """Values of axes, from Python or from text, in the axes' own types.
 
         Raises:
@@ -107,7 +108,7 @@ class Suite:
                 raise ValueError(f"unknown axis {axis}; {self.name} has {', '.join(self.axes)}")
         return {axis: tuple(self._value(axis, v) for v in _many(axes[axis])) for axis in axes}
 
-    def _defaults(self) -> dict[str, object]:
+    def _defaults(self) -> Settings:
         """Settings of a task and their defaults, MISSING where one has to be given."""
         return {f.name: f.default for f in fields(self.kind) if f.name != "suite"}
 
@@ -115,7 +116,7 @@ class Suite:
         settled = self.settle({**self._defaults(), **settings})
         return None if settled is None else self.kind(suite=self.name, **settled)
 
-    def _value(self, axis: str, value: object) -> Setting:
+    def _value(self, axis: str, value: Any) -> Any:
         """A value of a setting in its type: that of the axis's first, or of the field's default."""
         known = {**self._defaults(), **{name: values[0] for name, values in self.axes.items()}}
         if axis not in known:
@@ -143,14 +144,14 @@ class Suite:
                     yield task
 
 
-def _choice(axis: str, value: object, choices: Values) -> Setting:
+def _choice(axis: str, value: object, choices: Values) -> Any:
     known = {str(choice).lower(): choice for choice in choices}
     if str(value).lower() not in known:
         raise ValueError(f"unknown {axis} {value}; there are {', '.join(filter(None, known))}")
     return known[str(value).lower()]
 
 
-def _convert(kind: type, value: object) -> Setting:
+def _convert(kind: type, value: Any) -> Any:
     """A value from text or another type of number; a whole number stays exact."""
     if kind is not int:
         return kind(value)
@@ -163,7 +164,7 @@ def _convert(kind: type, value: object) -> Setting:
     return int(number)
 
 
-def _many(values: object) -> Values:
+def _many(values: Any) -> Values:
     if isinstance(values, str):
         return values.split(",")
     return values if isinstance(values, Sequence) else (values,)

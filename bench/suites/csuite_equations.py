@@ -10,6 +10,8 @@ A layer is softplus(1 + parent) + softplus(0.5 + z) - 3: its second softplus, so
 every x0 of the large sets and tanh(z) of nonlin_simpson are noise terms that enter additively.
 """
 
+from typing import Any
+
 import numpy as np
 
 from bench.scm.equations import Equation, Exponential, Gaussians, Laplace, StudentT
@@ -17,7 +19,7 @@ from bench.scm.equations import Equation, Exponential, Gaussians, Laplace, Stude
 NORMAL = Gaussians()
 
 
-def softplus(t: np.ndarray | float) -> np.ndarray | float:
+def softplus(t: Any) -> Any:
     """log(1 + e^t)."""
     return np.logaddexp(0, t)
 
@@ -112,7 +114,7 @@ def backdoor_x8(x6: np.ndarray, x7: np.ndarray) -> np.ndarray:
     return 2 - softplus((x7 - 1.3 * x6) / 3 + 1)
 
 
-def weak_x8(*x: np.ndarray) -> np.ndarray:
+def weak_x8(*x: Any) -> np.ndarray:
     """x8 of weak_arrows, a child of all others."""
     return softplus(0.1 * sum(x[:6]) + 0.5 * x[6] + 0.7 * x[7] + 1) - 2
 

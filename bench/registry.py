@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.method import LoadedMethod
+from bench.loaded import LoadedMethod
 from bench.suite import Suite
 from bench.task import Dataset, Task
 

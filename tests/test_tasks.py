@@ -102,6 +102,12 @@ def swings(**changes):
     return Suite(**{**parts, "axes": axes, "presets": {"quick": [{}]}, **changes})
 
 
+def test_suites_of_one_generator_share_its_fingerprint():
+    pytest.importorskip("bench.run.fingerprint")
+    lorch, shift, other = (find_suite(n).generator for n in ("lorch", "lorch-shift", "csuite"))
+    assert lorch == shift != other and len(lorch) == 64
+
+
 def test_two_tasks_of_one_name_are_refused():
     assert len(swings().tasks(colour="red")) == 4
     with pytest.raises(ValueError, match="two tasks have the name swings/red/strength=1/i0"):

@@ -8,7 +8,8 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from bench.method import LoadedMethod, member
+from bench.loaded import LoadedMethod
+from bench.method import member
 from bench.scm.base import SCM
 
 ROWS = 120

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.method import StandardisedMechanisms
 from bench.scm.base import AdditiveSCM, Do, to_array
-from bench.standardised import StandardisedMechanisms
 from bench.task import Dataset, Task
 from condfip.checkpoint import Checkpoint, load
 

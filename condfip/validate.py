@@ -6,8 +6,8 @@ from typing import Self
 
 import numpy as np
 
+from bench.method import StandardisedMechanisms
 from bench.metrics import rmse
-from bench.standardised import StandardisedMechanisms
 from bench.suites.lorch import LorchTask
 from bench.task import Problem
 from condfip.checkpoint import Checkpoint

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from bench.method import StandardisedMechanisms
 from bench.scm.base import AdditiveSCM, Do, to_array
-from bench.standardised import StandardisedMechanisms
 from bench.task import Dataset, Task
 from condfip.incontext.nodes import Nodes
 from condfip.incontext.weights import SHIPPED, Pretrained, load

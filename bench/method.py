@@ -5,6 +5,7 @@ needs `noise(df)` and `generate(u, do=None)`; `complete` adds the other verbs. A
 the protocols below name it with its default, and `member` is the one place that looks for it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from inspect import isfunction
 from pathlib import Path
@@ -12,37 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from bench.scm.base import SCM, Do
-from bench.standardised import (
-    AdditiveMethod,
-    Standardised,
-    StandardisedMechanisms,
-    fit_additive,
-    fit_per_node,
-    padded_parents,
-    spread,
-)
+from bench.scm.base import SCM, AdditiveSCM, Do
+from bench.standardised import Learn, PerNode, Predict, StandardisedMechanisms
 from bench.task import Dataset, Problem, Task
 
 if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-__all__ = [
-    "AdditiveMethod",
-    "Estimate",
-    "Method",
-    "Pretrained",
-    "Standardised",
-    "StandardisedMechanisms",
-    "complete",
-    "fit_additive",
-    "fit_per_node",
-    "member",
-    "padded_parents",
-    "spread",
-]
-
+Regress = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 Role = Literal["truth", "reference", "baseline"]
 NoiseSpace = Literal["additive", "base"]
 Noise = Callable[["pd.DataFrame"], "pd.DataFrame"]
@@ -150,6 +129,69 @@ def member(thing: object, name: str) -> Any:
     if not hasattr(thing, name) and isfunction(default):
         return default.__get__(thing)
     return getattr(thing, name, default)
+
+
+def fit_additive(
+    df: "pd.DataFrame", graph: "nx.DiGraph", learn: Learn, seed: int = 0
+) -> AdditiveSCM:
+    """Fits x = F(x) + u on standardised columns.
+
+    Columns are put in the order of their names, centred and divided by their standard deviation, so
+    that neither order nor unit nor origin can change an answer. A column that is constant in the
+    context is predicted by its constant and is nobody's parent.
+
+    Args:
+        df, graph: context rows, and the graph over their columns.
+        learn: (z [N, D], parents of each node, seed) -> predict, where predict (z [M, D], nodes) ->
+            F of those nodes [M, len(nodes)]. It is asked for nodes with parents only. If predict
+            has `noise_scale` [D] (standardised units), `sample` scales its residuals to it.
+        seed: of the method's own randomness.
+
+    Raises:
+        ValueError: see `Dataset.of`.
+    """
+    data = Dataset.of(df, graph)
+    mechanisms = StandardisedMechanisms(data, learn, seed)
+    return AdditiveSCM(data.names, data.adjacency, mechanisms, data.rows, mechanisms.noise_scale)
+
+
+def fit_per_node(
+    df: "pd.DataFrame", graph: "nx.DiGraph", regress: Regress, seed: int = 0
+) -> AdditiveSCM:
+    """`fit_additive` with one regression a node: regress(parents [N, P], child [N]) -> predict."""
+
+    def learn(z: np.ndarray, parents: list[np.ndarray], _: int) -> PerNode:
+        return PerNode(
+            parents, [regress(z[:, p], z[:, j]) if len(p) else None for j, p in enumerate(parents)]
+        )
+
+    return fit_additive(df, graph, learn, seed)
+
+
+class AdditiveMethod(ABC):
+    """A method whose subclass has only to learn standardised mechanisms (`_learn`, a `Learn`).
+
+    Args:
+        device: where to compute, e.g. "cpu" or "cuda".
+    """
+
+    fewest_rows = 10
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+
+    def skip(self, dataset: Dataset) -> str | None:
+        """Fewer rows say too little, all the more where some are held out to stop training."""
+        few = len(dataset.rows) < self.fewest_rows
+        return f"fewer than {self.fewest_rows} rows" if few else None
+
+    def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
+        """Fits every node; see `fit_additive`."""
+        return fit_additive(df, graph, self._learn, seed)
+
+    @abstractmethod
+    def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> Predict:
+        """See `Learn`."""
 
 
 def complete(fitted: Estimate, data: Dataset, noise_space: str = "additive") -> SCM:

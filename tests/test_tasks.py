@@ -28,7 +28,7 @@ def one(**axes):
 @pytest.mark.parametrize("suite", list_suites())
 def test_every_suite_keeps_the_laws(suite):
     tasks = find_suite(suite).tasks("smoke")
-    for task in tasks:
+    for task in tasks[:: 1 + len(tasks) // 10]:
         problem = task.problem()
         assert pickle.loads(pickle.dumps(task)).problem().sha() == problem.sha()
         assert nx.is_directed_acyclic_graph(problem.graph)
@@ -59,7 +59,7 @@ def test_a_row_of_results_gives_its_task_back(suite):
         tasks = found.tasks(preset, seed=1)
         assert len({task.name for task in tasks}) == len(tasks)
         for task in tasks:
-            assert find_task(suite, json.loads(json.dumps(task.settings))) == task
+            assert found.task(json.loads(json.dumps(task.settings))) == task
             as_text = {name: str(value) for name, value in task.settings.items()}
             assert found.task({**as_text, "seed": 1.0, "n_query": np.nan}) == replace(
                 task, n_query=400

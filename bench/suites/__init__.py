@@ -1,1 +1,1 @@
-"""One file a suite; each is one line among the entry points of `pyproject.toml`."""
+"""Suites, those that share their SCMs in one file; each is a line among the entry points."""

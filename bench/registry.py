@@ -224,18 +224,3 @@ def discover(name: str, data: Dataset, seed: int) -> np.ndarray:
     """
     frame = data.frame()
     return Dataset.of(frame, load(DISCOVERY, name)().discover(frame, seed=seed)).adjacency
-
-
-def __getattr__(name: str) -> Any:
-    """Names that are about to go, for modules that still ask for them."""
-    roles = {n: declared(n).get("role", "baseline") for n in registered(METHODS)}
-    controls = [n for n in list_methods() if roles[n] != "baseline"]
-    going = {
-        "DEFAULT_METHODS": lambda: tuple(default_methods()),
-        "CONTROLS": lambda: tuple(controls),
-        "SEES_PROBLEM": lambda: tuple(n for n in controls if load_method(n).sees_problem),
-        "describe_discovery": lambda: lambda n: describe(n, DISCOVERY),
-    }
-    if name in going:
-        return going[name]()
-    raise AttributeError(name)

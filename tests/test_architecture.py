@@ -39,6 +39,7 @@ LIGHT = (
     "condfip",
 )
 WORDS = ["bench.scm", "bench.task", "bench.standardised", "bench.method", "bench.metrics"]
+WORDS += ["bench.distances"]
 DOORS = ["bench.loaded", "bench.suite", "bench.registry"]
 GROUND = ["bench.run.environment", "bench.run.fingerprint", "bench.run.records", "bench.run.shape"]
 LEAVES = [*WORDS, "bench.run.environment"]
@@ -59,19 +60,12 @@ MAY_IMPORT = {
     "bench.metrics": ["bench.scm", "bench.task", "bench.method", "bench.distances"],
     "bench.suite": ["bench.task", "bench.run.fingerprint"],
     "bench.registry": ["bench.task", "bench.loaded", "bench.suite"],
-    "bench.suites": [
-        "bench.scm",
-        "bench.task",
-        "bench.standardised",
-        "bench.suite",
-        "bench.registry",
-        "bench.reading",
-    ],
+    "bench.suites": [*WORDS, "bench.suite", "bench.registry", "bench.reading"],
     "bench.laws": [*WORDS, "bench.loaded", "bench.registry", "bench.run.environment"],
     "bench.analysis.stats": [],
     "bench.analysis.rankings": ["bench.analysis.stats"],
     "bench.analysis.published": [],
-    "bench.analysis": [*WORDS, *GROUND, *DOORS, "bench.reading"],
+    "bench.analysis": [*WORDS, *GROUND, *DOORS, "bench.reading", "bench.suites"],
     "bench.run": [*WORDS, *GROUND, *DOORS, "bench.reading", "bench.analysis"],
     "bench.cli": ["bench"],
     "bench.__main__": ["bench.cli"],

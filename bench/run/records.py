@@ -1,54 +1,201 @@
-"""One JSON file a cell, written at once or not at all; one CSV row a cell and metric.
+"""records.jsonl: one line a cell, appended by the run's own process and read by everyone.
 
-A record has the `key` it answers to, the `result` (equal bytes wherever it is computed), the `run`
-(commit, times, memory, machine), and `sha`, the hashes of key and result. A file that cannot be
-read whole, or that does not match its hashes, is no record.
+A line is a JSON object of four parts:
+
+- `key`: what the cell answers to: suite, settings, generator, method, method_settings, version,
+  source, checkpoint.
+- `result`: task, scm, status, reason, role, noise_space, seen_in_training, metrics {name: {version,
+  value} or {version, missing}}, nodes {column: number}, columns {column: [mean, deviation]}. Equal
+  bytes wherever it is computed on one kind of machine.
+- `run`: number of the launch in run.json, seconds, memory, threads, device, when it finished.
+- `sha`: sha256 of the canonical JSON of [key, result].
+
+The last line of a cell (suite, settings, method) is its record; lines of the same cell under
+another key are stale. A last line without its line break is what a kill left: it never was a
+record. Any other line that is not as above is spoilt: it is named and counts for nothing.
 """
 
-import csv
-import hashlib
-import io
+import contextlib
+import gzip
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from bench.task import Task
+from bench.run.shape import (
+    LINE_MOST,
+    TEXT_MOST,
+    Record,
+    Spoilt,
+    canonical,
+    cell_of,
+    check,
+    clean,
+    parse,
+)
 
-AXES = ("suite", "problem", "scenario", "graph_kind", "variant", "d", "index", "n_context", "alpha")
-SWEEPS = ("given_graph", "shift", "noise")
-ANSWER = ("method", "metric", "metric_version", "value", "status", "reason", "seed")
-SOURCE = ("seen_in_training", "data_sha", "checkpoint_sha", "code_sha", "versions")
-GIT = ("git_commit", "git_dirty")
-RUN = ("fit_s", "query_s", "pretrain_s", "peak_rss_mb", "threads", "device", "cpu")
-COLUMNS = (*AXES, *SWEEPS, *ANSWER, *SOURCE, *GIT, *RUN)
-FINISHED = ("ok", "skipped")
-FAILED = ("error", "timeout", "oom")
-
-
-def task_columns(task: Task) -> dict[str, Any]:
-    """A task's settings under their column names."""
-    settings = {**asdict(task), "problem": task.name, "given_graph": task.given_graph}
-    return {name: settings[name] for name in (*AXES, *SWEEPS, "seed")}
+FILE, PACKED, LAUNCHES = "records.jsonl", "records.jsonl.gz", "run.json"
+SPOILT_FILE = Path("logs") / "spoilt-lines.txt"
 
 
-def record_path(folder: Path, problem: str, method: str) -> Path:
-    """Where a cell's record lives; readable, and unlike that of any other cell."""
-    cell = f"{problem}--{method}"
-    tag = hashlib.sha256(cell.encode()).hexdigest()[:6]
-    return folder / "records" / f"{re.sub(r'[^A-Za-z0-9_.=-]+', '_', cell)[:120]}-{tag}.json"
+@dataclass(frozen=True)
+class Records:
+    """What a run's folder holds.
+
+    Attributes:
+        current: each cell's last record, in the order of the file.
+        stale: how many older lines have another key than their cell's last one.
+        spoilt: one line for each line of the file that is no record.
+        older: one line for each method some of whose current records were made by another
+            version, source, checkpoint or generator than its last one.
+    """
+
+    current: list[Record] = field(default_factory=list)
+    stale: int = 0
+    spoilt: list[str] = field(default_factory=list)
+    older: list[str] = field(default_factory=list)
 
 
-def write_text(path: Path, text: str) -> None:
+def records_path(folder: Path) -> Path | None:
+    """The records of a run's folder, plain or packed; None where it has none."""
+    return next((p for p in (folder / FILE, folder / PACKED) if p.is_file()), None)
+
+
+def _lines(path: Path) -> Iterator[tuple[bytes, str]]:
+    """Each whole line with "", then, where the file cannot be read on, why."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        try:
+            while line := file.readline(LINE_MOST + 2):
+                part = line
+                while len(part) > LINE_MOST and not part.endswith(b"\n"):
+                    part = file.readline(LINE_MOST + 2)  # of a line that is too long to be one
+                if part.endswith(b"\n"):
+                    yield line.removesuffix(b"\n"), ""
+        except (OSError, EOFError, zlib.error) as error:
+            yield b"", f"the file cannot be read on: {clean(str(error), 100)}"
+
+
+def read_records(folder: Path) -> Records:
+    """The records of a run's folder, or of a records file; empty where there is none.
+
+    A packed file is read where there is no plain one.
+    """
+    path = folder if folder.is_file() else records_path(folder)
+    last: dict[str, Record] = {}
+    keys: Counter[tuple[str, str]] = Counter()
+    spoilt = []
+    for number, (line, broken) in enumerate(_lines(path) if path else (), 1):
+        try:
+            if broken:
+                raise Spoilt(broken)
+            record = parse(line)
+        except Spoilt as error:
+            spoilt.append(f"{path}, line {number}: {error}; the line counts for nothing")
+            continue
+        cell = cell_of(record["key"])
+        keys[cell, canonical(record["key"])] += 1
+        last.pop(cell, None)
+        last[cell] = record
+    current = list(last.values())
+    stale = keys.total() - sum(keys[cell, canonical(r["key"])] for cell, r in last.items())
+    return Records(current, stale, spoilt, _older(current))
+
+
+def _older(current: list[Record]) -> list[str]:
+    made_by: dict[tuple[str, str], list[str]] = {}
+    for record in current:
+        key = dict(record["key"])
+        del key["settings"]
+        made_by.setdefault((key["suite"], key["method"]), []).append(canonical(key))
+    return [
+        f"{method} on {suite}: {len(keys) - keys.count(keys[-1])} of {len(keys)} cells are of "
+        "another version or source than its last one; run the same command to renew them"
+        for (suite, method), keys in made_by.items()
+        if len(set(keys)) > 1
+    ]
+
+
+class RecordFile:
+    """A run's records.jsonl, open for its only writer; healed when it is opened.
+
+    What is torn or spoilt leaves the file; spoilt lines are kept in logs/spoilt-lines.txt.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        folder.mkdir(parents=True, exist_ok=True)
+        packed = folder / PACKED
+        if not self.path.exists() and packed.exists():
+            kept = b"".join(line + b"\n" for line, broken in _lines(packed) if not broken)
+            write_bytes(self.path, kept)
+        self._heal(folder)
+        self.file: BinaryIO = self.path.open("ab")
+
+    def _heal(self, folder: Path) -> None:
+        if not self.path.exists():
+            return
+        good, bad = [], []
+        for line, broken in _lines(self.path):
+            try:
+                if not broken:
+                    parse(line)
+                    good.append(line + b"\n")
+            except Spoilt:
+                bad.append(line[: 2 * TEXT_MOST] + b"\n")
+        if sum(map(len, good)) == self.path.stat().st_size:
+            return
+        if bad:
+            (folder / SPOILT_FILE).parent.mkdir(exist_ok=True)
+            with (folder / SPOILT_FILE).open("ab") as file:
+                file.writelines(bad)
+        write_bytes(self.path, b"".join(good))
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Writes one line so that it is whole or absent, also after a kill or a power cut.
+
+        Raises:
+            Spoilt: it is no record. OSError: it cannot be written; the file is as it was.
+        """
+        line = (canonical(check(dict(record))) + "\n").encode()
+        size = os.fstat(self.file.fileno()).st_size
+        try:
+            self.file.write(line)
+            self.file.flush()
+            os.fsync(self.file.fileno())
+        except OSError:
+            self._abandon(size)
+            raise
+
+    def _abandon(self, size: int) -> None:
+        with contextlib.suppress(OSError):
+            self.file.close()
+        with contextlib.suppress(OSError):
+            os.truncate(self.path, size)
+        self.file = self.path.open("ab")
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self.file.close()
+
+    def __enter__(self) -> "RecordFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file so that it is whole or absent, also after a kill or a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -56,51 +203,29 @@ def write_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def fingerprint(part: Mapping[str, Any]) -> str:
-    """sha256 of a part of a record, whatever the order of its entries."""
-    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file as `write_bytes` does."""
+    write_bytes(path, text.encode("utf-8", "replace"))
 
 
-def seal(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record as JSON will give it back, with the hashes of its key and its result."""
-    plain = json.loads(json.dumps(record))
-    return {**plain, "sha": {part: fingerprint(plain[part]) for part in ("key", "result")}}
+def sweep_temporaries(folder: Path) -> None:
+    """Removes what a killed writer left half written; only while this run holds the folder."""
+    for path in folder.glob(".*"):
+        if re.fullmatch(r"\..+\.\d+", path.name):
+            path.unlink(missing_ok=True)
 
 
-def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Writes one record atomically."""
-    write_text(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
-
-
-def read_record(path: Path) -> dict[str, Any] | None:
-    """A record, or None where there is none that is whole."""
+def read_launches(folder: Path) -> list[dict[str, Any]]:
+    """The launches of a run's folder, oldest first; empty where run.json is missing or is none."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        sha = seal(record)["sha"]
-        return record if record["run"] and record.get("sha", sha) == sha else None
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
-        return None
+        found = list(json.loads((folder / LAUNCHES).read_text(encoding="utf-8"))["launches"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return (
+        [launch for launch in found if isinstance(launch, dict)] if isinstance(found, list) else []
+    )
 
 
-def read_records(folder: Path) -> list[dict[str, Any]]:
-    """All whole records of a folder, by name."""
-    found = (read_record(path) for path in sorted((folder / "records").glob("*.json")))
-    return [record for record in found if record]
-
-
-def csv_rows(record: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """One row a metric; one row with metric and value empty where there is none."""
-    result, run = record["result"], record["run"]
-    shared = {name: result.get(name, run.get(name, "")) for name in COLUMNS}
-    for metric, (version, value) in sorted(result["metrics"].items()) or [("", ("", ""))]:
-        yield {**shared, "metric": metric, "metric_version": version, "value": value}
-
-
-def write_results(folder: Path) -> None:
-    """Writes results.csv from all records of a folder."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for record in read_records(folder):
-        writer.writerows(csv_rows(record))
-    write_text(folder / "results.csv", text.getvalue())
+def write_launches(folder: Path, launches: list[dict[str, Any]]) -> None:
+    """Writes run.json."""
+    write_text(folder / LAUNCHES, json.dumps({"launches": launches}, indent=1) + "\n")

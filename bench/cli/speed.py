@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +12,15 @@ import torch
 from torch import Tensor
 
 from bench.method import fit_per_node
+from bench.metrics import METRICS
 from bench.registry import load_method, load_suite
-from bench.run.backends import loky
-from bench.run.cell import Cell, run_cell
+from bench.run.backends import threads
+from bench.run.cell import Cell
 from bench.run.environment import Stopwatch, one_thread
 from bench.run.grid import run_cells
+from bench.run.records import RecordFile
+from bench.run.supervisor import isolated
+from bench.run.workers import stop_run
 from bench.scm.batched import BatchedSCM
 from bench.scm.prior import GRAPH_KINDS, Family, draw_scms
 
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 ROWS = 400
 BATCH = {20: 200, 100: 50}
 SWEPT = {20: 8, 100: 1}
-ROUNDS, CELLS, LOOPS = 3, 12, 10_000_000
+CELLS, LOOPS, RUN = 12, 10_000_000, "speed"
 
 
 def simulator() -> Iterable[str]:
@@ -52,6 +57,25 @@ def methods() -> Iterable[str]:
         yield f"fit {name} d=20, {ROWS} rows, 1 thread: {seconds:.3f} s; {ratio}"
 
 
+def runner() -> Iterable[str]:
+    """What a cell costs beyond its own work, and two workers beside one."""
+    tasks = load_suite("lorch", "smoke", scms=2)
+    short = [Cell(task, "marginal") for task in tasks]
+    there, here = _alone(short), [_here(cell) for cell in short]
+    extra = [1000 * (a - b) for a, b in zip(there, here, strict=True)]
+    yield (
+        f"runner, warm cell of marginal, median of {len(short)}: {1000 * median(there):.0f} ms in "
+        f"processes of its own, {1000 * median(here):.0f} ms in this one; "
+        f"overhead {median(extra):.0f} ms"
+    )
+    busy = [Cell(task, "bench.cli.speed:Busy") for task in tasks[:CELLS]]
+    one, two = (_grid(workers, busy) for workers in (1, 2))
+    yield (
+        f"runner, {CELLS} CPU-bound cells: {one:.2f} s with 1 worker, {two:.2f} s with 2; "
+        f"ratio {one / two:.2f}"
+    )
+
+
 class Busy:
     """A method that does nothing but keep one core busy, for the same time on every problem."""
 
@@ -62,46 +86,46 @@ class Busy:
         return fit_per_node(df, graph, lambda _, child: lambda x: np.full(len(x), child.mean()))
 
 
-def runner() -> Iterable[str]:
-    """A warm cell in its child beside one in this process, and two workers beside one.
-
-    Rounds alternate and the fastest counts, so that what else the machine does weighs less.
-    """
-    tasks = load_suite("lorch", "smoke", scms=2)
-    short = [Cell(task, "marginal") for task in tasks]
-    here, child = _fastest(_here, partial(_workers, 1), short)
-    yield (
-        f"runner, warm cell of marginal: {1000 * child / len(short):.0f} ms in a child, "
-        f"{1000 * here / len(short):.0f} ms in process; "
-        f"overhead {1000 * (child - here) / len(short):.0f} ms"
-    )
-    busy = [Cell(task, "bench.cli.speed:Busy") for task in tasks[:CELLS]]
-    one, two = _fastest(partial(_workers, 1), partial(_workers, 2), busy)
-    yield (
-        f"runner, {CELLS} CPU-bound cells: {one:.2f} s with 1 worker, {two:.2f} s with 2; "
-        f"ratio {one / two:.2f}"
-    )
-
-
-def _fastest(first: Callable, second: Callable, cells: Sequence[Cell]) -> tuple[float, float]:
-    """Seconds of two ways to run cells, after an untimed round of each."""
-    times = [(first(cells), second(cells)) for _ in range(ROUNDS + 1)][1:]
-    return min(a for a, _ in times), min(b for _, b in times)
-
-
-def _here(cells: Sequence[Cell]) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        watch = Stopwatch()
+def _alone(cells: Sequence[Cell]) -> list[float]:
+    """Seconds of each cell in processes of its own, its problem made and its method warm."""
+    seconds = []
+    try:
         for cell in cells:
-            run_cell(cell, Path(folder))
-        return watch.lap()
+            isolated(cell.job(0, RUN))
+            watch = Stopwatch()
+            isolated(cell.job(0, RUN))
+            seconds.append(watch.lap())
+    finally:
+        stop_run(RUN)
+    return seconds
 
 
-def _workers(workers: int, cells: Sequence[Cell]) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        watch = Stopwatch()
-        for _ in run_cells(cells, Path(folder), partial(loky, workers=workers)):
-            pass
+def _here(cell: Cell) -> float:
+    """Seconds of the same work in this process."""
+    problem = cell.task.problem()
+    _ = problem.interventions
+    method = load_method(cell.method)
+    with one_thread():
+        for _ in range(2):
+            watch = Stopwatch()
+            estimate = method.fit_problem(problem, cell.seed)
+            for metric in METRICS.values():
+                if metric.applies(problem, estimate):
+                    metric.value(problem, estimate)
+            seconds = watch.lap()
+    return seconds
+
+
+def _grid(workers: int, cells: Sequence[Cell]) -> float:
+    """Seconds of a grid whose workers are warm."""
+    run = f"{RUN}-{workers}"
+    with tempfile.TemporaryDirectory() as folder, RecordFile(Path(folder)) as file:
+        answers = run_cells(
+            [*cells[:workers], *cells], file, partial(threads, workers=workers), run
+        )
+        for done, _ in enumerate(answers, 1):
+            if done == workers:
+                watch = Stopwatch()
         return watch.lap()
 
 

@@ -1,4 +1,4 @@
-"""Engines that carry jobs to workers: loky on this machine, dask on any number of machines.
+"""Engines that carry jobs to workers: threads or processes of this machine, a dask cluster.
 
 An engine takes the next job when a worker is free, so that what it took and did not answer is what
 runs now. It answers every job, also when its worker dies, and keeps no order.
@@ -17,16 +17,19 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from bench.registry import Unavailable
-from bench.run.supervisor import Answer, Job, Stopped, isolated, stop_run
+from bench.run.job import Answer, Job, Stopped
+from bench.run.supervisor import isolated
+from bench.run.workers import stop_run
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 Engine = Callable[[Iterator[Job]], Iterable[Answer]]
-BACKENDS = ("loky", "dask")
+BACKENDS = ("threading", "loky", "dask")
 LIVES = 3
 ALONE_S = 60.0
 
@@ -35,16 +38,51 @@ def engine_of(backend: str, workers: int, scheduler: str | None = None) -> Engin
     """The engine of a name, for so many workers or an existing dask cluster."""
     if backend == "dask":
         return partial(dask, workers=workers, scheduler=scheduler)
-    return partial(loky, workers=workers)
+    if backend == "loky":
+        return partial(loky, workers=workers)
+    return partial(threads, workers=workers)
 
 
 def lost(job: Job) -> Answer:
     """The answer for a job whose workers died again and again."""
-    return Answer(job.index, None, "error", f"the workers that carried it died {LIVES} times")
+    reason = f"the workers that carried it died {LIVES} times"
+    return Answer(job.index, job.cell, "error", reason, reason)
+
+
+def threads(jobs: Iterator[Job], workers: int) -> Generator[Answer, None, None]:
+    """Runs jobs in threads of this process, each of which watches the processes of one cell."""
+    runs: set[str] = set()
+
+    def take() -> Iterator[Any]:
+        for job in jobs:
+            runs.add(job.run)
+            yield delayed(_or_stopped)(job)
+
+    pool = Parallel(
+        workers, "threading", return_as="generator_unordered", pre_dispatch=workers, batch_size=1
+    )
+    answers = pool(take())
+    try:
+        yield from (answer for answer in answers if answer is not None)
+    except BaseException:
+        for run in runs:
+            stop_run(run)
+        raise
+    finally:
+        answers.close()
+        for run in runs:
+            stop_run(run)
+
+
+def _or_stopped(job: Job) -> Answer | None:
+    try:
+        return isolated(job)
+    except Stopped:
+        return None
 
 
 def loky(jobs: Iterator[Job], workers: int) -> Generator[Answer, None, None]:
-    """Runs jobs on worker processes of this machine, each of which owns a warm child.
+    """Runs jobs on worker processes of this machine, each of which watches one cell at a time.
 
     joblib gives up all its tasks when one of its workers dies (which takes more than a cell to do):
     what was under way then starts again, up to `LIVES` times.
@@ -57,21 +95,24 @@ def loky(jobs: Iterator[Job], workers: int) -> Generator[Answer, None, None]:
             flight[job.index] = job
             yield delayed(_owned)(job, os.getpid())
 
-    while True:
-        pool = Parallel(
-            workers, "loky", return_as="generator_unordered", pre_dispatch=workers, batch_size=1
-        )
-        try:
-            for answer in pool(take(jobs)):
-                del flight[answer.index]
-                yield answer
-            return
-        except BrokenProcessPool:
-            deaths.update(flight.keys())
-            yield from (lost(job) for job in flight.values() if deaths[job.index] >= LIVES)
-            again = [job for job in flight.values() if deaths[job.index] < LIVES]
-            flight.clear()
-            jobs = itertools.chain(again, jobs)
+    try:
+        while True:
+            pool = Parallel(
+                workers, "loky", return_as="generator_unordered", pre_dispatch=workers, batch_size=1
+            )
+            try:
+                for answer in pool(take(jobs)):
+                    del flight[answer.index]
+                    yield answer
+                return
+            except BrokenProcessPool:
+                deaths.update(flight.keys())
+                yield from (lost(job) for job in flight.values() if deaths[job.index] >= LIVES)
+                again = [job for job in flight.values() if deaths[job.index] < LIVES]
+                flight.clear()
+                jobs = itertools.chain(again, jobs)
+    finally:
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def _owned(job: Job, owner: int) -> Answer:
@@ -84,7 +125,7 @@ def _owned(job: Job, owner: int) -> Answer:
 
 @cache
 def _die_with(owner: int) -> None:
-    """Ends this worker soon after its owner is gone, also between cells; its child follows."""
+    """Ends this worker soon after its owner is gone, also between cells; its processes follow."""
 
     def watch() -> None:
         while os.getppid() == owner:
@@ -109,11 +150,13 @@ def dask(
     with _client(workers, scheduler) as client:
         answers: queue.SimpleQueue = queue.SimpleQueue()
         flight: dict[Future, Job] = {}
+        runs: set[str] = set()
         try:
             while True:
                 for job in itertools.islice(jobs, max(1, _threads(client)) - len(flight)):
                     future = client.submit(isolated, job, pure=False)
                     flight[future] = job
+                    runs.add(job.run)
                     future.add_done_callback(answers.put)
                 if not flight:
                     return
@@ -122,7 +165,7 @@ def dask(
         finally:
             with suppress(OSError, ValueError):
                 client.cancel(list(flight))
-                for run in {job.run for job in flight.values()}:
+                for run in runs:
                     client.run(stop_run, run, on_error="ignore")
 
 
@@ -163,4 +206,5 @@ def _answer(future: "Future", job: Job) -> Answer:
         return future.result()
     if type(error).__name__ == "KilledWorker":
         return lost(job)
-    return Answer(job.index, None, "error", f"{type(error).__name__}: {error}")
+    reason = f"{type(error).__name__}: {error}"
+    return Answer(job.index, job.cell, "error", reason, reason)

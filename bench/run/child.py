@@ -1,56 +1,226 @@
-"""The child in which cells run: python -m bench.run.child FD (see `bench.run.supervisor`)."""
+"""The base process of a worker: python -m bench.run.child FD FOLDER (see `bench.run.supervisor`).
+
+It has imported what every cell needs and runs no method itself. On request it forks a scorer, or
+one process for each method, which forks a child for each cell. As soon as its owner is gone,
+however that ended, it kills all that was started below it and removes the worker's folder.
+"""
 
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import os
-import pickle
+import shutil
 import signal
+import socket
 import sys
-from multiprocessing.connection import Connection
+import traceback
+from collections.abc import Callable
+from os import _exit, close, dup2, fork, getpid, getppid, open, waitpid
 from pathlib import Path
 
 import networkx  # noqa: F401  what cells import when they first need it, before any clock runs
 import pandas  # noqa: F401
 
-from bench.run.cell import compute
+from bench.registry import LoadedMethod
+from bench.run.environment import one_thread
+from bench.run.family import kill_descendants, threads
+from bench.run.fitting import Fitting, failure, introduce, warm_up
+from bench.run.frames import Broken, Channel, Closed, Header
+from bench.run.sandbox import preserved_state
+from bench.run.scorer import Scorer
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+EVERY_TIMER = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
-def serve(connection: Connection) -> None:
-    """Computes cells until the other end is gone; messages are (record, whether whole, log)."""
-    connection.send((None, False, ""))
-    while True:
+class Base:
+    """Forks what its owner asks for; also serves as a method's process where forking is not had."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel, self.children = channel, Children()
+
+    def serve(self) -> None:
+        """Answers until the owner is gone."""
+        self.channel.send({"kind": "ready"})
+        while True:
+            header, _ = self.channel.receive()
+            if header["kind"] == "reap":
+                self.channel.send(self.children.reap(header))
+                continue
+            handle = self.channel.receive_handle()
+            start = _score if header["what"] == "scorer" else _serve_method
+            if header["forks"]:
+                pid = forked(start, header, handle, self.channel)
+                self.channel.send({"kind": "started", "pid": pid})
+            else:
+                self.channel.send({"kind": "started", "pid": getpid()})
+                start(header, handle)
+                return
+
+
+def forked(start: Callable, header: Header, handle: int, *ours: Channel) -> int:
+    """Forks a process that does one thing and ends; returns its number."""
+    pid = fork()
+    if pid:
+        close(handle)
+        return pid
+    try:
+        for channel in ours:
+            channel.close()
+        tie_to_parent()
+        start(header, handle)
+    except (Closed, Broken):
+        _exit(0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _exit(1)
+
+
+def _score(header: Header, handle: int) -> None:
+    _say_to(header["output"])
+    Scorer(Channel(socket.socket(fileno=handle)), header["home"]).serve()
+
+
+def _serve_method(header: Header, handle: int) -> None:
+    _say_to(header["output"])
+    MethodProcess(header, Channel(socket.socket(fileno=handle))).serve()
+
+
+class MethodProcess:
+    """Loads one method, warms it up, and starts its cells."""
+
+    def __init__(self, header: Header, channel: Channel) -> None:
+        self.header, self.channel, self.children = header, channel, Children()
+        self.method: LoadedMethod | None = None
+
+    def serve(self) -> None:
+        """Says what the method is, then starts cells until the owner is gone."""
+        asked = self.header
         try:
-            cell = pickle.loads(connection.recv_bytes())
-        except EOFError:
+            self.method = introduce(
+                self.channel, asked["method"], asked["module"], asked["device"], asked["home"]
+            )
+        except BaseException as error:
+            self.channel.send(*failure(error))
             return
-        _reap()
-        record, log = compute(cell, begun=lambda begun: connection.send((begun, False, "")))
-        connection.send((record, True, log))
+        if asked["warm"]:
+            warm_up(self.method)
+        self._calm()
+        self.channel.send({"kind": "warm", "threads": threads(), "left": self._left()})
+        while True:
+            header, _ = self.channel.receive()
+            if header["kind"] == "reap":
+                self.channel.send(self.children.reap(header))
+                continue
+            self._cell(header, self.channel.receive_handle())
+
+    def _left(self) -> bool:
+        return bool(self.children.reap({})["left"])
+
+    def _calm(self) -> None:
+        """No timer of the method's may reach its cells, nor its handler for dead children us."""
+        for timer in EVERY_TIMER:
+            signal.setitimer(timer, 0)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in range(3):  # what it closed would be taken by a connection
+            try:
+                os.fstat(number)
+            except OSError:
+                open(os.devnull, os.O_RDWR)
+        gc.collect()
+        gc.freeze()
+
+    def _cell(self, header: Header, handle: int) -> None:
+        if self.header["forks"]:
+            pid = forked(self._fit, header, handle, self.channel)
+            self.channel.send({"kind": "started", "pid": pid})
+            return
+        self.channel.send({"kind": "started", "pid": getpid()})
+        with preserved_state():
+            self._fit(header, handle)
+        os.chdir(self.header["home"])
+
+    def _fit(self, header: Header, handle: int) -> None:
+        _say_to(header["output"])
+        channel = Channel(socket.socket(fileno=handle))
+        with contextlib.closing(channel):
+            Fitting(channel, self.method, self.header["device"], header["folder"]).serve()
 
 
-def _tie_to_parent() -> None:
-    """Dies with its parent, adopts its orphans, and is the kernel's first choice when memory ends.
+class Children:
+    """The forked children of this process, and how those that are dead ended."""
 
-    All three where the system can (Linux); elsewhere the parent's death is noticed between cells.
-    """
+    def __init__(self) -> None:
+        self.dead: dict[int, int] = {}
+
+    def reap(self, header: Header) -> Header:
+        """Buries the dead; says how the one asked for ended, None while it lives, and what is left.
+
+        `left` is whether any child lives, also one that this process has adopted.
+        """
+        left = True
+        try:
+            while pid_status := waitpid(-1, os.WNOHANG):
+                if not pid_status[0]:
+                    break
+                self.dead[pid_status[0]] = os.waitstatus_to_exitcode(pid_status[1])
+        except ChildProcessError:
+            left = False
+        status = self.dead.pop(header.get("pid", 0), None)
+        return {"kind": "reaped", "status": status, "left": left}
+
+
+def _say_to(path: str) -> None:
+    """Sends whatever is printed from here on to a file."""
+    handle = open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    dup2(handle, 1)
+    dup2(handle, 2)
+    close(handle)
+
+
+def tie_to_parent() -> None:
+    """Dies with its parent and adopts what its own children leave, where the system can (Linux)."""
+    parent = getppid()
     with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    if getppid() != parent:
+        _exit(0)
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value)
+
+
+def _first_to_go() -> None:
+    """The kernel's first choice when memory ends (Linux)."""
+    with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _reap() -> None:
-    """Buries what an earlier method left and the watcher killed."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+def main() -> None:
+    """Serves until the owner is gone, then clears up."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _first_to_go()
+    me, folder = getpid(), sys.argv[2]
+    try:
+        with one_thread():
+            gc.collect()
+            gc.freeze()
+            Base(Channel(socket.socket(fileno=int(sys.argv[1])))).serve()
+    except (Closed, Broken):
+        pass
+    finally:
+        if getpid() == me:
+            kill_descendants(me)
+            shutil.rmtree(folder, ignore_errors=True)
+        _exit(0)
 
 
 if __name__ == "__main__":
-    faulthandler.enable()
-    _tie_to_parent()
-    serve(Connection(int(sys.argv[1])))
+    main()

@@ -5,7 +5,7 @@ import platform
 import resource
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -86,15 +86,41 @@ def versions() -> str:
 
 
 @cache
-def git_state() -> tuple[str, bool]:
-    """Commit the code runs from and whether the code differs from it; ("", False) if unknown."""
-    if not (ROOT / ".git").exists():
-        return "", False
-    command = ["git", "-C", str(ROOT)]
-    try:
-        commit = subprocess.run([*command, "rev-parse", "HEAD"], capture_output=True, text=True)
-        status = ["status", "--porcelain", "--untracked-files=no", "--", ".", ":!results"]
-        changes = subprocess.run([*command, *status], capture_output=True, text=True)
-    except OSError:
-        return "", False
-    return commit.stdout.strip(), bool(changes.stdout.strip())
+def commit() -> str:
+    """The commit that the code runs from, "" where it is no checkout."""
+    return _git(ROOT, "rev-parse", "HEAD").strip() if (ROOT / ".git").exists() else ""
+
+
+def changed_sources(sources: Iterable[Path]) -> list[str]:
+    """Which files differ from the last commit of their repository, or are in none.
+
+    Args:
+        sources: that results were computed with; paths come back relative to the working folder
+            where they are below it.
+    """
+    changed = set()
+    for folder, files in _by_folder(sources).items():
+        top = _git(folder, "rev-parse", "--show-toplevel").strip()
+        words = ("status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--")
+        told = _git(folder, *words, *map(str, files)) if top else ""
+        lines = [line for line in told.split("\0") if line]
+        changed |= {Path(top, line[3:]) for line in lines} if top else set(files)
+    here = Path.cwd()
+    return sorted(str(p.relative_to(here)) if p.is_relative_to(here) else str(p) for p in changed)
+
+
+def _by_folder(sources: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Files of source, but for installed packages, by their folder."""
+    found: dict[Path, list[Path]] = {}
+    for path in map(Path.resolve, sources):
+        if not {"site-packages", "dist-packages"} & set(path.parts):
+            found.setdefault(path.parent, []).append(path)
+    return found
+
+
+def _git(folder: Path, *words: str) -> str:
+    """What git says, "" where it says nothing or is not there."""
+    command = ["git", "-C", str(folder), *words]
+    with contextlib.suppress(OSError):
+        return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout
+    return ""

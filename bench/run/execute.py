@@ -1,37 +1,39 @@
-"""One run: which cells, their progress, and the tables and figures at the end."""
+"""One run: which cells, their progress, and what is made of their records at the end."""
 
-import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from bench.analysis.plots import PLOTS, kinds_for, save
-from bench.analysis.render import FORMATS, render
-from bench.analysis.table import Table, metrics_of, paper_table, read_results
-from bench.registry import METHODS, Unavailable, load_method, names
+from bench.registry import list_methods
 from bench.run.backends import engine_of
-from bench.run.cell import Cell
-from bench.run.environment import git_state, processor, versions
-from bench.run.grid import pending, run_cells, sweep
+from bench.run.cell import Cell, module_of
+from bench.run.environment import changed_sources, commit, processor, versions
+from bench.run.fingerprint import defines, sources_of
+from bench.run.grid import Known, run_cells
 from bench.run.interrupt import Interrupts
+from bench.run.job import Limits
 from bench.run.locking import only_run_of
+from bench.run.processes import sweep_left
 from bench.run.progress import Progress
 from bench.run.records import (
-    FAILED,
-    FINISHED,
-    read_record,
-    record_path,
-    write_results,
-    write_text,
+    RecordFile,
+    Records,
+    drifts,
+    read_launches,
+    read_records,
+    sweep_temporaries,
+    write_launches,
 )
 from bench.run.schedule import Expectations, longest_first
-from bench.run.supervisor import Limits
+from bench.run.shape import FAILED, FINISHED, Record, cell_of
 from bench.run.units import duration
+from bench.run.workers import stop_run
 from bench.task import Task
 
 OK, WRONG, SOME_FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -42,199 +44,224 @@ class Order:
     """What the user asked for.
 
     Attributes:
-        tasks, methods: the grid. folder: of the results. jobs: workers. device: of the methods.
-        force: methods to run again. retry: failed statuses to run again.
+        tasks, methods: the grid. generator: fingerprint of the source that makes its problems.
+        folder: of the results. jobs: workers. device: of the methods.
+        force: methods to run again. retry: failed statuses to run again. fill: whether cells that
+            lack a metric are run again.
         backend, scheduler, limits: see `bench.run.backends` and `Limits`.
         command: as typed. dry: only say what would run. quiet: no progress.
+        finish: folder -> whatever is to be written and printed at the end.
     """
 
     tasks: Sequence[Task]
     methods: Sequence[str]
     folder: Path
     jobs: int
+    generator: str = ""
     device: str = "cpu"
     force: Sequence[str] = ()
     retry: Sequence[str] = FAILED
-    backend: str = "loky"
+    fill: bool = False
+    backend: str = "threading"
     scheduler: str | None = None
     limits: Limits = Limits()
     command: str = ""
     dry: bool = False
     quiet: bool = False
+    finish: Callable[[Path], None] | None = None
 
 
 def known_methods(asked: Sequence[str]) -> list[str]:
-    """Checks that every method can be named, before anything runs; `all` means all available.
+    """Checks that every method can be named, before anything runs; `all` means all registered.
+
+    Nothing is imported: a class is looked for in its module's source.
 
     Raises:
-        ValueError: unknown method.
+        ValueError: unknown method, module or class.
     """
-    chosen = names(METHODS) if list(asked) == ["all"] else list(dict.fromkeys(asked))
-    kept = []
+    chosen = list_methods() if list(asked) == ["all"] else list(dict.fromkeys(asked))
     for name in chosen:
-        try:
-            load_method(name)
-        except Unavailable:
-            if list(asked) == ["all"]:
-                continue
-        kept.append(name)
-    return kept
+        base = name.partition("=")[0]
+        if ":" in base:
+            defines(*base.split(":", 1), Path.cwd())
+        else:
+            module_of(name)
+    return chosen
+
+
+def check_among(option: str, asked: Sequence[str], methods: Sequence[str]) -> None:
+    """Refuses methods that are none of the run's.
+
+    Raises:
+        ValueError: one is unknown.
+    """
+    if unknown := [name for name in asked if name not in methods]:
+        raise ValueError(f"{option}: unknown method {unknown[0]}; the run has {', '.join(methods)}")
 
 
 def execute(order: Order) -> int:
-    """Runs the order's cells, writes everything, prints the tables; returns the exit code.
+    """Runs the order's cells, writes everything, prints how it went; returns the exit code.
 
     Raises:
-        ValueError: the folder cannot be written, or another run writes it. OSError: a file cannot
-            be written; what was recorded before is whole.
+        ValueError: the folder cannot be written, or another run writes it; an unknown method in
+            `force`. OSError: a file cannot be written; what was recorded before is whole.
     """
+    check_among("--force", order.force, order.methods)
     with nullcontext() if order.dry else only_run_of(order.folder):
-        cells = [Cell(t, m, order.device) for t in order.tasks for m in order.methods]
-        expectations = Expectations.from_results(order.folder)
-        todo = pending(cells, order.folder, order.force, order.retry)
+        return _Run(order).execute()
+
+
+class _Run:
+    """An order on its way."""
+
+    def __init__(self, order: Order) -> None:
+        self.order, self.folder = order, order.folder
+        self.name = f"{time.time_ns():x}"
+        self.cells = [
+            Cell(task, method, order.device, order.generator)
+            for task in order.tasks
+            for method in order.methods
+        ]
+        self.records: Records = read_records(order.folder)
+        self.expectations = Expectations.from_records(self.records.current, order.folder)
+
+    def execute(self) -> int:
+        """Says what there is to do, and does it unless the order is dry."""
+        try:
+            return self._execute()
+        finally:
+            stop_run(self.name)
+
+    def _execute(self) -> int:
+        for line in self.records.spoilt:
+            print(line)
+        known = Known(self.records, self.name, self.order.force, self.order.retry, self._metrics())
+        todo = known.pending(self.cells)
         print(
-            f"{len(order.tasks)} problems x {len(order.methods)} methods = {len(cells)} cells: "
-            f"{len(cells) - len(todo)} done before, {len(todo)} to run",
+            f"{len(self.order.tasks)} problems x {len(self.order.methods)} methods = "
+            f"{len(self.cells)} cells: {len(self.cells) - len(todo)} done before, "
+            f"{len(todo)} to run",
             flush=True,
         )
-        if order.dry:
-            _print_plan(cells, todo, expectations, order.jobs)
+        if self.order.dry:
+            self._print_plan(todo)
             return OK
-        return _execute(order, cells, todo, expectations)
+        sweep_left()
+        sweep_temporaries(self.folder)
+        interrupted = bool(todo) and self._launch(todo)
+        return self._end(interrupted)
 
+    def _metrics(self) -> str | None:
+        """What names the metrics that there are, where the order wants all of them."""
+        if not self.order.fill:
+            return None
+        from bench.metrics import METRICS
+        from bench.run.shape import name_metrics
 
-def _execute(
-    order: Order, cells: Sequence[Cell], todo: Sequence[Cell], expectations: Expectations
-) -> int:
-    started = time.time()
-    sweep(order.folder)
-    try:
-        interrupted = _compute(todo, order, expectations)
-    finally:
-        write_results(order.folder)
-    statuses = _statuses(cells, order.folder)
-    if interrupted:
-        print(f"interrupted: {_counts(statuses)}, of {len(cells)} cells")
-        print(f"resume with: {order.command}", flush=True)
-        return INTERRUPTED
-    if todo:
-        _write_run(order, started, statuses)
-    tables = write_tables(order.folder)
-    figures = write_figures(order.folder)
-    _print_end(order, tables, figures, statuses)
-    return SOME_FAILED if any(statuses[s] for s in FAILED) else OK
+        return name_metrics({name: metric.version for name, metric in METRICS.items()})
 
+    def _launch(self, todo: Sequence[Cell]) -> bool:
+        """Computes cells, noted in run.json before and after; returns whether it was stopped."""
+        launches = read_launches(self.folder)
+        launch = self._about_launch()
+        write_launches(self.folder, [*launches, launch])
+        begun, counts = time.monotonic(), Counter()
+        try:
+            return self._compute(todo, len(launches), counts)
+        finally:
+            launch |= {"seconds": round(time.monotonic() - begun, 1), "cells": dict(counts)}
+            write_launches(self.folder, [*launches, launch])
 
-def write_tables(folder: Path) -> list[Table]:
-    """Writes every metric's table in every format; incomplete pools are shown as n/N."""
-    frame = read_results(folder)
-    tables = [paper_table(frame, metric, missing="show") for metric in metrics_of(frame)]
-    for table in tables:
-        for form in FORMATS:
-            write_text(folder / "tables" / f"{table.name}.{form}", render(table, form))
-    return tables
+    def _about_launch(self) -> dict[str, Any]:
+        modules = {module_of(method) for method in self.order.methods}
+        modules |= {type(task).__module__ for task in self.order.tasks}
+        sources = {path for module in modules for path in sources_of(module, Path.cwd())}
+        return {
+            "command": self.order.command,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": None,
+            "jobs": self.order.jobs,
+            "cells": {},
+            "commit": commit(),
+            "dirty": changed_sources(sources),
+            "versions": versions(),
+            "cpu": processor(),
+        }
 
+    def _compute(self, todo: Sequence[Cell], launch: int, counts: Counter) -> bool:
+        order = self.order
+        log = self.folder / "logs" / f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
+        progress = Progress(todo, order.jobs, self.expectations, log, order.quiet)
+        with RecordFile(self.folder) as file, progress, Interrupts() as interrupts:
+            progress.note(order.command)
+            answers = run_cells(
+                longest_first(todo, self.expectations),
+                file,
+                engine_of(order.backend, order.jobs, order.scheduler),
+                self.name,
+                order.limits,
+                launch,
+                progress.started,
+                lambda: interrupts.asked,
+            )
+            with suppress(KeyboardInterrupt), closing(answers):
+                for cell, record in answers:
+                    counts[record["result"]["status"]] += 1
+                    progress.add(cell, record)
+                    self._warn(progress, record)
+        return interrupts.asked and counts.total() < len(todo)
 
-def write_figures(folder: Path, kinds: Iterable[str] = ()) -> list[Path]:
-    """Draws the kinds asked for, or all that say something about this run, as PNG and PDF."""
-    frame = read_results(folder)
-    if not metrics_of(frame):
-        return []
-    chosen = kinds or kinds_for(frame)
-    return [p for kind in chosen for p in save(PLOTS[kind](frame), folder / "figures", kind)]
+    def _warn(self, progress: Progress, record: Record) -> None:
+        """Says once for each task when its rows are not those that were recorded before."""
+        task = record["result"]["task"]
+        known = self.expectations.columns.setdefault(task, record["result"]["columns"])
+        for line in drifts(known, record["result"]["columns"]):
+            progress.say(f"warning: {task}: {line}, as it was recorded before")
+            self.expectations.columns[task] = record["result"]["columns"]
 
-
-def _compute(todo: Sequence[Cell], order: Order, expectations: Expectations) -> bool:
-    """Computes cells; returns whether the run was stopped before all were done."""
-    log = order.folder / "logs" / f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
-    progress = Progress(todo, order.jobs, expectations, log, order.quiet)
-    with progress, Interrupts() as interrupts:
-        progress.note(order.command)
-        queue = longest_first(todo, expectations)
-        records = run_cells(
-            queue,
-            order.folder,
-            engine_of(order.backend, order.jobs, order.scheduler),
-            order.limits,
-            progress.started,
-            lambda: interrupts.asked,
+    def _end(self, interrupted: bool) -> int:
+        after = read_records(self.folder)
+        mine = {cell.name for cell in self.cells}
+        statuses = Counter(
+            r["result"]["status"] for r in after.current if cell_of(r["key"]) in mine
         )
-        with suppress(KeyboardInterrupt), closing(records):
-            for cell, record in records:
-                progress.add(cell, record)
-    return interrupts.asked and progress.counts.total() < len(todo)
+        if interrupted:
+            print(f"interrupted: {counts_of(statuses)}, of {len(self.cells)} cells")
+            print(f"resume with: {self.order.command}", flush=True)
+            return INTERRUPTED
+        if self.order.finish:
+            self.order.finish(self.folder)
+        print(f"cells: {counts_of(statuses)}")
+        if after.stale:
+            print(f"{after.stale} older records of these cells are left out of tables")
+        for line in after.older:
+            print(line)
+        if any(statuses[s] for s in FAILED):
+            print(f"failures: tracebacks in {self.folder}/logs; again on: {self.order.command}")
+            return SOME_FAILED
+        return OK
+
+    def _print_plan(self, todo: Sequence[Cell]) -> None:
+        waiting = Counter(cell.method for cell in todo)
+        for method, total in Counter(cell.method for cell in self.cells).items():
+            left = [cell for cell in todo if cell.method == method]
+            told = f", {self._expected(left)}" if left else ""
+            print(f"  {method}: {total - waiting[method]} done before, {len(left)} to run{told}")
+        if todo:
+            jobs = self.order.jobs
+            print(f"expected: {self._expected(todo, jobs)} with {jobs} workers")
+
+    def _expected(self, cells: Sequence[Cell], jobs: int = 1) -> str:
+        seconds, unknown = self.expectations.total(cells)
+        known = f"about {duration(seconds / jobs)}" if unknown < len(cells) else "time not known"
+        return f"{known} ({unknown} cells not known)" if 0 < unknown < len(cells) else known
 
 
-def _print_plan(
-    cells: Sequence[Cell], todo: Sequence[Cell], expectations: Expectations, jobs: int
-) -> None:
-    for method, total in Counter(cell.method for cell in cells).items():
-        waiting = [cell for cell in todo if cell.method == method]
-        told = f", {_expected(waiting, expectations)}" if waiting else ""
-        print(f"  {method}: {total - len(waiting)} done before, {len(waiting)} to run{told}")
-    if todo:
-        print(f"expected: {_expected(todo, expectations, jobs)} with {jobs} workers")
-
-
-def _expected(cells: Sequence[Cell], expectations: Expectations, jobs: int = 1) -> str:
-    seconds, unknown = expectations.total(cells)
-    known = f"about {duration(seconds / jobs)}" if unknown < len(cells) else "time not known"
-    return f"{known} ({unknown} cells not known)" if 0 < unknown < len(cells) else known
-
-
-def _statuses(cells: Iterable[Cell], folder: Path) -> Counter:
-    records = (read_record(record_path(folder, c.task.name, c.method)) for c in cells)
-    return Counter(r["result"]["status"] for r in records if r)
-
-
-def _counts(statuses: Counter) -> str:
+def counts_of(statuses: Counter) -> str:
+    """3 ok, 1 error."""
     return ", ".join(f"{statuses[s]} {s}" for s in (*FINISHED, *FAILED) if statuses[s]) or "0 done"
 
 
-def _write_run(order: Order, started: float, statuses: Counter) -> None:
-    commit, dirty = git_state()
-    run = {
-        "command": order.command,
-        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.time() - started, 1),
-        "jobs": order.jobs,
-        "cells": dict(statuses),
-        "versions": versions(),
-        "git_commit": commit,
-        "git_dirty": dirty,
-        "cpu": processor(),
-    }
-    write_text(order.folder / "run.json", json.dumps(run, indent=1) + "\n")
-
-
-def _print_end(
-    order: Order, tables: Sequence[Table], figures: Sequence[Path], statuses: Counter
-) -> None:
-    for table in tables:
-        print("\n" + render(table))
-    print(f"cells: {_counts(statuses)}")
-    print(
-        f"results: {order.folder}/results.csv; tables: {order.folder}/tables; "
-        f"figures: {order.folder}/figures ({len(figures)} files)"
-    )
-    if any(statuses[s] for s in FAILED):
-        print(f"failures: tracebacks in {order.folder}/logs; they run again on: {order.command}")
-
-
-def resume_command(arguments: Sequence[str]) -> str:
+def resume_command(arguments: Iterable[str]) -> str:
     """The command as the user may type it again."""
     return shlex.join(["python", "-m", "bench", *arguments])
-
-
-def newest_run(folder: Path = Path("results")) -> Path:
-    """The folder below results/ whose results are newest.
-
-    Raises:
-        ValueError: there is none.
-    """
-    found = []
-    with suppress(OSError):
-        found = sorted(folder.glob("*/results.csv"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise ValueError(f"no results below {folder}/; name the folder of a run")
-    return found[-1].parent

@@ -30,10 +30,46 @@ def fingerprint_of(module: str, home: Path | None = None) -> str:
     Raises:
         ValueError: there is no such module.
     """
+    lines = "\n".join(f"{name} {sha}" for name, (_, sha) in sorted(_read(module, home).items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def sources_of(module: str, home: Path | None = None) -> list[Path]:
+    """The files that a fingerprint is made of.
+
+    Raises:
+        ValueError: there is no such module.
+    """
+    return [path for path, _ in _read(module, home).values()]
+
+
+def defines(module: str, name: str, home: Path) -> None:
+    """Checks that a module's source binds a name, as far as reading it can tell.
+
+    Raises:
+        ValueError: there is no such module, or it has no such name.
+    """
+    _read(module, home)
+    tree = _tree(_file(module, str(home)).read_bytes())
+    if tree and name not in _bound(tree) and "*" not in _bound(tree):
+        raise ValueError(f"module {module} has no {name}")
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """Names that a module may bind at its top; `*` where more than can be read."""
+    names = {n.name for n in ast.walk(tree) if isinstance(n, DOCUMENTED[1:])}
+    names |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    imported = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+    names |= {a.asname or a.name.split(".")[0] for node in imported for a in node.names}
+    return names | ({"*"} if "__getattr__" in names or "globals" in names else set())
+
+
+def _read(module: str, home: Path | None) -> dict[str, tuple[Path, str]]:
+    """Files and hashes of a module and all that is followed from it, by name."""
     folder = str(home) if home else ""
     if not _file(module, folder):
         raise ValueError(f"no module {module}" + (f" in {folder}" if folder else ""))
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[Path, str]] = {}
     waiting = [module, *_parents(module)]
     while waiting:
         name = waiting.pop()
@@ -41,11 +77,11 @@ def fingerprint_of(module: str, home: Path | None = None) -> str:
         if name in seen or path is None:
             continue
         stamp = path.stat()
-        seen[name], imports = _parsed(name, str(path), stamp.st_mtime_ns, stamp.st_size)
+        sha, imports = _parsed(name, str(path), stamp.st_mtime_ns, stamp.st_size)
+        seen[name] = path, sha
         found = {n for wanted in imports for n in (wanted, *_parents(wanted))}
         waiting += [n for n in sorted(found - set(seen)) if _followed(n, module, folder)]
-    lines = "\n".join(f"{name} {sha}" for name, sha in sorted(seen.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return seen
 
 
 def _parents(module: str) -> list[str]:
@@ -111,13 +147,20 @@ def _file(module: str, folder: str) -> Path | None:
 def _parsed(name: str, path: str, changed: int, size: int) -> tuple[str, tuple[str, ...]]:
     """Hash of a file's syntax tree, and the names of all that it may import."""
     data = Path(path).read_bytes()
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = _tree(data)
+    if tree is None:
         return hashlib.sha256(data).hexdigest(), ()
     package = name if Path(path).name == "__init__.py" else name.rpartition(".")[0]
     imports = tuple(sorted(set(_imports(tree, package))))
     return hashlib.sha256("".join(_written(tree)).encode("utf-8", "replace")).hexdigest(), imports
+
+
+def _tree(data: bytes) -> ast.Module | None:
+    """The syntax tree of a file, None where it is no Python."""
+    try:
+        return ast.parse(data)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:

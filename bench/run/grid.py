@@ -1,109 +1,139 @@
 """Runs cells on an engine; each ends in exactly one record, written here and nowhere else."""
 
-import pickle
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bench.run.backends import Engine
-from bench.run.cell import Cell, Outcome, make_record
-from bench.run.environment import one_thread
-from bench.run.records import (
-    FAILED,
-    FINISHED,
-    fingerprint,
-    read_record,
-    seal,
-    write_record,
-    write_text,
-)
-from bench.run.supervisor import Answer, Job, Limits
+from bench.run.cell import Cell, module_of
+from bench.run.fingerprint import fingerprint_of
+from bench.run.job import Answer, Limits
+from bench.run.records import RecordFile, Records, write_text
+from bench.run.shape import FAILED, FINISHED, Record, cell_of, clean
+from bench.run.supervisor import UNAVAILABLE, introduced
 
 NO_LIMITS = Limits()
 
 
-def finished(cell: Cell, folder: Path, retry: Iterable[str]) -> bool:
-    """Whether a whole record answers to this very cell and need not be run (again)."""
-    record = read_record(cell.path(folder))
-    if record is None or record["key"].get("problem") != cell.task.name:
-        return False
-    status = record["result"]["status"]
-    if status not in FINISHED and status in retry:
-        return False
-    return fingerprint(record["key"]) == fingerprint(cell.key())
+@dataclass
+class Known:
+    """Which cells need not be run: those with a record that answers to what they are now.
 
+    Attributes:
+        records: of the run's folder. run: names the run.
+        force: methods to run again. retry: failed statuses to run again.
+        fill: what names the metrics that there are; a record of other ones will not do. None:
+            whatever metrics a record has will do.
+        sources, facts: of the methods met so far.
+    """
 
-def pending(
-    cells: Iterable[Cell], folder: Path, force: Sequence[str], retry: Sequence[str]
-) -> list[Cell]:
-    """The cells that a run has to compute."""
-    with one_thread():
-        return [c for c in cells if c.method in force or not finished(c, folder, retry)]
+    records: Records
+    run: str
+    force: Sequence[str] = ()
+    retry: Sequence[str] = FAILED
+    fill: str | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def by_cell(self) -> dict[str, Record]:
+        """Each cell's record."""
+        return {cell_of(record["key"]): record for record in self.records.current}
+
+    def pending(self, cells: Iterable[Cell]) -> list[Cell]:
+        """The cells that a run has to compute; no problem is made and no method imported for it.
+
+        A method is asked what it is, in a process of its own, only where a record names a
+        checkpoint: all else is told by the source.
+        """
+        return [cell for cell in cells if not self.done(cell)]
+
+    def done(self, cell: Cell) -> bool:
+        """Whether a record answers to this very cell."""
+        record = None if cell.method in self.force else self.by_cell.get(cell.name)
+        if record is None:
+            return False
+        status, key = record["result"]["status"], record["key"]
+        if status not in FINISHED and status in self.retry:
+            return False
+        if self.fill and status == "ok" and record["run"].get("metrics") != self.fill:
+            return False
+        if key["generator"] != cell.generator or key["source"] != self._source(cell.method):
+            return False
+        if key["version"] == UNAVAILABLE:
+            return self._facts(cell).get("version") == UNAVAILABLE
+        checkpoint = key["checkpoint"]
+        return not checkpoint or self._facts(cell).get("checkpoint", checkpoint) == checkpoint
+
+    def _source(self, method: str) -> str:
+        if method not in self.sources:
+            self.sources[method] = fingerprint_of(module_of(method), Path.cwd())
+        return self.sources[method]
+
+    def _facts(self, cell: Cell) -> dict[str, Any]:
+        """What a method says of itself now, as far as it can be loaded."""
+        if cell.method not in self.facts:
+            self.facts[cell.method] = introduced(cell.job(0, self.run))
+        return self.facts[cell.method]
 
 
 def run_cells(
     cells: Sequence[Cell],
-    folder: Path,
+    file: RecordFile,
     engine: Engine,
+    run: str = "",
     limits: Limits = NO_LIMITS,
+    launch: int = 0,
     started: Callable[[Cell], Any] = lambda cell: None,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[Cell, dict[str, Any]]]:
+) -> Iterator[tuple[Cell, Record]]:
     """Computes cells in their order and yields each with its record, as soon as it is written.
 
     Args:
-        cells, folder: what to run and where records go.
-        engine: see `bench.run.backends`. limits: of each cell.
+        cells, file: what to run and where records go.
+        engine: see `bench.run.backends`. run: names it. limits: of each cell.
+        launch: number of the run in run.json.
         started: told when a worker takes a cell. stop: asked before another cell is taken.
 
     Raises:
         OSError: a record cannot be written; what was written before is whole.
     """
-    run, home = uuid.uuid4().hex, str(Path.cwd())
 
-    def jobs() -> Iterator[Job]:
+    def jobs() -> Iterator[Any]:
         for index, cell in enumerate(cells):
             if stop():
                 return
             started(cell)
-            yield Job(index, pickle.dumps(cell), limits, run, home)
+            yield cell.job(index, run, limits)
 
     answers = engine(jobs())
     try:
         for answer in answers:
             cell = cells[answer.index]
-            record = complete(cell, answer)
-            keep(cell, folder, record, answer.log)
+            record = cell.record(answer, launch)
+            keep(file, record, answer)
             yield cell, record
     finally:
         answers.close()
 
 
-def complete(cell: Cell, answer: Answer) -> dict[str, Any]:
-    """The record of an answer, whole where the child had to be killed or died."""
-    record = answer.record or make_record(cell, None, "", Outcome())
-    if answer.status:
-        record["result"].update(status=answer.status, reason=answer.reason)
-        record["run"]["peak_rss_mb"] = round(answer.peak_mb, 1)
-    record["run"]["wall_s"] = answer.wall_s
-    return seal(record)
-
-
-def keep(cell: Cell, folder: Path, record: dict[str, Any], log: str) -> None:
-    """Writes a record, and the log of a cell that failed."""
-    path = cell.path(folder)
-    file = folder / "logs" / f"{path.stem}.txt"
+def keep(file: RecordFile, record: Record, answer: Answer) -> None:
+    """Appends a record, and writes the log of a cell that failed."""
+    log = log_path(file.path.parent, record["key"])
     if record["result"]["status"] in FAILED:
-        write_text(file, log or record["result"]["reason"])
+        write_text(log, answer.log or answer.reason)
     else:
-        file.unlink(missing_ok=True)
-    write_record(path, record)
+        log.unlink(missing_ok=True)
+    file.append(record)
 
 
-def sweep(folder: Path) -> None:
-    """Removes what a killed run left half written; only while this run holds the folder."""
-    for path in folder.glob("records/.*.json.*"):
-        with suppress(OSError):
-            path.unlink()
+def log_path(folder: Path, key: Mapping[str, Any]) -> Path:
+    """Where the log of a cell lives; readable, and unlike that of any other cell."""
+    cell = cell_of(key)
+    tag = hashlib.sha256(cell.encode()).hexdigest()[:8]
+    words = "-".join([key["method"], *(clean(str(v), 40) for v in key["settings"].values())])
+    return folder / "logs" / f"{re.sub(r'[^A-Za-z0-9_.=-]+', '_', words)[:120]}-{tag}.txt"

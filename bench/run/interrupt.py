@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: how a run is asked to stop."""
+"""Ctrl-C, SIGTERM and SIGHUP: how a run is asked to stop."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Interrupts:
-    """While entered: Ctrl-C lets running cells finish, a second one or SIGTERM kills them.
+    """While entered: Ctrl-C lets running cells finish; a second one, SIGTERM or SIGHUP kills them.
 
     Attributes:
         asked: whether the run was asked to stop.
@@ -22,6 +22,7 @@ class Interrupts:
             self.before = {
                 signal.SIGINT: signal.signal(signal.SIGINT, self._interrupt),
                 signal.SIGTERM: signal.signal(signal.SIGTERM, self._terminate),
+                signal.SIGHUP: signal.signal(signal.SIGHUP, self._terminate),
             }
         return self
 

@@ -1,11 +1,14 @@
 """One run a folder at a time."""
 
 import contextlib
-import fcntl
 import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK, HOLDER = ".lock", ".holder"
 
 
 @contextlib.contextmanager
@@ -15,22 +18,25 @@ def only_run_of(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: another run holds it, or it cannot be written.
     """
-    path = folder / ".lock"
+    lock, holder = FileLock(folder / LOCK, blocking=False), folder / HOLDER
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        who = "another process"
+        with contextlib.suppress(OSError):
+            who = holder.read_text(encoding="utf-8", errors="replace").strip()
+        raise ValueError(
+            f"another run ({who}) is writing to {folder}: wait for it, or choose another folder "
+            "with --out"
+        ) from None
     except OSError as error:
-        raise ValueError(f"cannot write to {folder}: {error.strerror}") from error
-    with file:
+        raise ValueError(f"cannot write to {folder}: {error.strerror or error}") from error
+    with lock:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ValueError(
-                f"another run ({file.read().strip()}) is writing to {folder}: "
-                "wait for it, or choose another folder with --out"
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}\n")
-        file.flush()
-        yield
+            holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                holder.unlink(missing_ok=True)
+            lock.release()

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 
 from bench.run.cell import Cell
-from bench.run.records import FAILED
 from bench.run.schedule import Expectations
+from bench.run.shape import FAILED
 from bench.run.units import duration
 
 LINE_EVERY_S = 10.0

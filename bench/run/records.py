@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bench.run.shape import FAILED as FAILED
+from bench.run.shape import FINISHED as FINISHED
 from bench.run.shape import (
     LINE_MOST,
     TEXT_MOST,
@@ -40,6 +42,7 @@ from bench.run.shape import (
 )
 
 FILE, PACKED, LAUNCHES = "records.jsonl", "records.jsonl.gz", "run.json"
+DRIFT = 1e-3
 SPOILT_FILE = Path("logs") / "spoilt-lines.txt"
 
 
@@ -187,6 +190,23 @@ class RecordFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def drifts(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """How the columns of two problems of one name differ beyond what two machines may.
+
+    Args:
+        first, second: {column: [mean, deviation]} of a record. Means are compared in units of the
+            deviation, deviations by their ratio.
+    """
+    lines = []
+    for name, (mean, deviation) in second.items():
+        before = first.get(name, [mean, deviation])
+        unit = max(abs(before[1]), abs(deviation)) or 1.0
+        gap = max(abs(mean - before[0]), abs(deviation - before[1])) / unit
+        if gap > DRIFT:
+            lines.append(f"column {name} differs by {gap:.1e} of its deviation")
+    return lines
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -1,16 +1,15 @@
 """How long cells will take, from past records, and the order that makes the tail short."""
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench.run.cell import Cell
 from bench.run.records import read_records
+from bench.run.shape import Record
 
 SHORTEST_S = 0.1
 Size = tuple[int, int]
@@ -25,36 +24,35 @@ class Expectations:
 
     def __init__(self) -> None:
         self.seen: dict[str, dict[Size, list[float]]] = defaultdict(lambda: defaultdict(list))
+        self.columns: dict[str, dict[str, Any]] = {}  # of each task, as last recorded
         self.told: dict[tuple[str, Size], float | None] = {}
 
     @classmethod
-    def from_results(cls, folder: Path) -> "Expectations":
-        """From the records of a run's folder and the results.csv of the folders beside it."""
+    def from_records(cls, records: Iterable[Record], folder: Path) -> "Expectations":
+        """From the records of a run, and of the published run of the same name."""
         expectations = cls()
-        for record in read_records(folder):
+        for record in records:
             expectations.add(record)
-        for file in folder.absolute().parent.glob("*/results.csv"):
-            with suppress(OSError, ValueError, KeyError), file.open(encoding="utf-8") as lines:
-                cells = {(row["problem"], row["method"]): row for row in csv.DictReader(lines)}
-                for row in cells.values():
-                    expectations._learn(row, row)
+            result = record["result"]
+            expectations.columns.setdefault(result["task"], result["columns"])
+        published = folder.absolute().parent / "published" / folder.name
+        for record in read_records(published).current:
+            expectations.add(record)
         return expectations
 
-    def add(self, record: Mapping[str, Any]) -> None:
+    def add(self, record: Record) -> None:
         """Learns from one record."""
-        self._learn(record["result"], record["run"])
-
-    def _learn(self, cell: Mapping[str, Any], run: Mapping[str, Any]) -> None:
-        measured = {"ok": ("fit_s", "query_s"), "timeout": ("wall_s",)}.get(cell["status"], ())
-        parts = [run.get(name, "") for name in measured]
-        if parts and "" not in parts:
-            size = int(cell["d"]), int(cell["n_context"])
-            self.seen[cell["method"]][size].append(sum(map(float, parts)))
+        run, key, result = record["run"], record["key"], record["result"]
+        measured = {"ok": ("fit_s", "query_s"), "timeout": ("wall_s",)}.get(result["status"], ())
+        parts = [run.get(name) for name in measured]
+        if parts and all(isinstance(part, int | float) for part in parts):
+            size = len(result["columns"]), rows_of(key["settings"])
+            self.seen[key["method"]][size].append(sum(parts))
             self.told.clear()
 
     def seconds(self, cell: Cell) -> float | None:
         """What a cell will take, None where its method was never seen."""
-        asked = cell.method, (cell.task.d, cell.task.n_context)
+        asked = cell.method, cell.task.size
         if asked not in self.told:
             self.told[asked] = self._median(*asked)
         return self.told[asked]
@@ -64,12 +62,18 @@ class Expectations:
         if not sizes:
             return None
         nearest = min(sizes, key=lambda size: _distance(size, asked))
-        return median(sizes[nearest]) * asked[0] / nearest[0]
+        return median(sizes[nearest]) * max(asked[0], 1) / max(nearest[0], 1)
 
     def total(self, cells: Iterable[Cell]) -> tuple[float, int]:
         """Seconds of the cells that can be told, and how many cannot."""
         known = [self.seconds(cell) for cell in cells]
         return sum(filter(None, known)), known.count(None)
+
+
+def rows_of(settings: Mapping[str, Any]) -> int:
+    """Context rows, where the settings tell them."""
+    rows = settings.get("n_context", 0)
+    return int(rows) if isinstance(rows, int | float) else 0
 
 
 def _distance(size: Size, other: Size) -> float:

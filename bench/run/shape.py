@@ -46,6 +46,12 @@ def cell_of(key: Mapping[str, Any]) -> str:
     return canonical([key["suite"], key["settings"], key["method"]])
 
 
+def name_metrics(metrics: Mapping[str, object]) -> str:
+    """Names a set of metrics with their versions."""
+    text = canonical({name: str(version) for name, version in metrics.items()})
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def clean(text: str, most: int = TEXT_MOST) -> str:
     """Text from anywhere as one printable line of at most `most` characters."""
     encodable = str(text)[: 4 * most].encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,32 @@
+"""How values of options are spelt, the same in every command."""
+
+import argparse
+from collections.abc import Sequence
+
+from bench.analysis.results import Shown
+
+
+def split(text: str) -> list[str]:
+    """The parts of a,b,c."""
+    return [part for part in text.split(",") if part]
+
+
+def axes(settings: Sequence[str]) -> dict[str, str]:
+    """AXIS=VALUES, one after the other, as a dict.
+
+    Raises:
+        ValueError: one is not of that form.
+    """
+    found = {}
+    for setting in settings:
+        axis, equals, values = setting.partition("=")
+        if not equals or not values:
+            raise ValueError(f"{setting} is not of the form AXIS=VALUES")
+        found[axis.lower()] = values
+    return found
+
+
+def shown(options: argparse.Namespace) -> Shown:
+    """What --methods and --where narrow results to."""
+    where = {axis: values.split(",") for axis, values in axes(options.where).items()}
+    return Shown(split(options.methods), where)

@@ -1,0 +1,121 @@
+"""`bench run --suite`: a grid of problems and methods."""
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+from bench.cli.options import axes, split
+from bench.registry import default_methods, find_suite
+from bench.run.backends import BACKENDS
+from bench.run.execute import Order, check_among, execute, known_methods, resume_command
+from bench.run.job import Limits
+from bench.run.shape import FAILED
+from bench.run.units import seconds, size
+
+SHARED = 0.9
+
+
+def add_options(part: argparse.ArgumentParser) -> None:
+    """Options of every run, of a suite or of a table of one's own."""
+    part.add_argument("--methods", default="", help="a,b, module:Class, NAME=PATH, or all")
+    part.add_argument("--jobs", type=int, default=os.cpu_count())
+    part.add_argument("--backend", choices=BACKENDS, default="threading")
+    part.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster; else one starts")
+    about = "of a cell; default 1h; 0: none"
+    part.add_argument("--timeout", type=seconds, default="1h", metavar="20m", help=about)
+    about = "of a cell, private pages; default: 90%% of the memory / jobs; 0: no limit"
+    part.add_argument("--max-mem", type=size, metavar="4G", help=about)
+    part.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    part.add_argument("--seed", type=int, default=0)
+    part.add_argument("--out", type=Path, metavar="DIR", help="default: results/SUITE-PRESET")
+    part.add_argument("--force", default="", metavar="METHODS", help="compute these again")
+    part.add_argument("--retry", default=",".join(FAILED), metavar="STATUSES")
+    about = "compute cells again that lack a metric"
+    part.add_argument("--fill", action="store_true", help=about)
+    part.add_argument("--dry-run", action="store_true", help="only say what would run")
+    part.add_argument("--quiet", action="store_true")
+
+
+def add_suite_options(part: argparse.ArgumentParser) -> None:
+    """Options of a suite's run."""
+    part.add_argument("--suite", help="a registered name, or module:NAME")
+    part.add_argument("--preset", default="quick")
+    part.add_argument("--where", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
+    part.add_argument("--set", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
+
+
+def run_suite(
+    options: argparse.Namespace, finish: Callable[[argparse.Namespace, Path], None] | None = None
+) -> int:
+    """Runs a suite with every method; `finish` writes and prints what the folder then holds.
+
+    Raises:
+        ValueError: an unknown name or value, or the settings leave no task.
+    """
+    suite = find_suite(options.suite)
+    tasks = suite.tasks(options.preset, options.seed, **axes(options.set))
+    if options.where:
+        tasks = suite.where(tasks, **axes(options.where))
+    if not tasks:
+        raise ValueError("the settings leave no task")
+    name = suite.name.replace(":", "-").replace("/", "-")
+    folder = options.out or Path("results") / f"{name}-{options.preset}"
+    return execute(order(options, tasks, folder, suite.generator, finish))
+
+
+def order(
+    options: argparse.Namespace,
+    tasks: Sequence,
+    folder: Path,
+    generator: str,
+    finish: Callable[[argparse.Namespace, Path], None] | None = None,
+) -> Order:
+    """What `execute` is to do, from the options of a run.
+
+    Raises:
+        ValueError: an unknown method or status.
+    """
+    if options.jobs < 1:
+        raise ValueError(f"--jobs takes 1 or more, not {options.jobs}")
+    if options.scheduler and options.backend != "dask":
+        raise ValueError("--scheduler goes with --backend dask")
+    methods = known_methods(split(options.methods) or default_methods())
+    check_among("--force", split(options.force), methods)
+    if unknown := set(split(options.retry)) - {*FAILED, "none"}:
+        raise ValueError(f"--retry takes {', '.join(FAILED)} or none, not {unknown.pop()}")
+    return Order(
+        tasks=tasks,
+        methods=methods,
+        folder=folder,
+        jobs=options.jobs,
+        generator=generator,
+        device=_device(options.device),
+        force=split(options.force),
+        retry=split(options.retry),
+        fill=options.fill,
+        backend=options.backend,
+        scheduler=options.scheduler,
+        limits=Limits(options.timeout or None, _memory(options)),
+        command=resume_command(options.typed),
+        dry=options.dry_run,
+        quiet=options.quiet,
+        finish=finish and (lambda place: finish(options, place)),
+    )
+
+
+def _memory(options: argparse.Namespace) -> int | None:
+    """Bytes a cell may hold: as asked, or its worker's share of this machine; None: no limit."""
+    if options.max_mem is None and not options.scheduler:
+        return int(SHARED * psutil.virtual_memory().total / options.jobs)
+    return options.max_mem or None
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: no CUDA device is available")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked

@@ -1,0 +1,109 @@
+"""Processes and what they started: found, measured, killed."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+TAG = "CONDFIP_BENCH_RUN"
+OWN = (b"Pss_Anon:", b"Pss_Shmem:")
+GONE_S = 5.0
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """All that a process started and that lives, however deep."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Kills each, unless its number belongs to another process by now."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def kill_descendants(pid: int, spared: Iterable[int] = ()) -> bool:
+    """Kills all that a process started, again until nothing is left; returns whether it is so.
+
+    All are found before any is killed: what loses its parent may be found no more. Each is stopped
+    first, so that none starts another meanwhile. `spared` and what they started live on.
+    """
+    end = time.monotonic() + GONE_S
+    while time.monotonic() < end:
+        kept = {p.pid for mine in spared for p in (psutil_of(mine), *descendants(mine)) if p}
+        found = [p for p in descendants(pid) if p.pid not in kept]
+        alive = [p for p in found if _status(p) != psutil.STATUS_ZOMBIE]
+        if not alive:
+            return True
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
+                process.suspend()
+        kill(alive)
+        psutil.wait_procs(alive, timeout=0.2)
+    return False
+
+
+def psutil_of(pid: int) -> psutil.Process | None:
+    """A process by its number, None where there is none."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid)
+    return None
+
+
+def _status(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return process.status()
+    return psutil.STATUS_ZOMBIE
+
+
+def tagged(tag: str) -> list[psutil.Process]:
+    """Every process that carries a run's tag in its environment."""
+    found = psutil.process_iter(["environ"])
+    return [p for p in found if (p.info["environ"] or {}).get(TAG) == tag]
+
+
+def resident(processes: Iterable[psutil.Process]) -> int:
+    """Bytes of memory that processes have in use, shared ones counted in each; quickly told."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total
+
+
+def own_memory(processes: Iterable[psutil.Process]) -> int:
+    """Bytes of private memory of processes; pages that several share are divided among them.
+
+    Files mapped into memory do not count: the system drops them when it needs to.
+    """
+    return sum(_own(process) for process in processes)
+
+
+def _own(process: psutil.Process) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_bytes().splitlines()
+        sizes = [int(line.split()[1]) for line in lines if line.startswith(OWN)]
+        if sizes:
+            return 1024 * sum(sizes)
+    with contextlib.suppress(psutil.Error):
+        return process.memory_full_info().uss
+    return 0
+
+
+def started(pid: int) -> float:
+    """When a process started, 0 where there is none: a number alone may name another by now."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).create_time()
+    return 0.0
+
+
+def threads() -> int:
+    """How many threads this process has."""
+    with contextlib.suppress(OSError):
+        return len(os.listdir("/proc/self/task"))
+    return psutil.Process().num_threads()

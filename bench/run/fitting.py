@@ -1,0 +1,211 @@
+"""What runs in a method's own process: it is loaded and warmed up there, fitted, and asked.
+
+Everything that comes back is numbers and text. The names imported here are bound before a method
+is, so that a method that empties or patches modules spoils its own process and its own cell only.
+"""
+
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from os import _exit, chdir, getpid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.method import member
+from bench.registry import LoadedMethod, Unavailable, load_method
+from bench.run.environment import peak_device_mb, peak_memory_mb, reset_peak_memory
+from bench.run.fingerprint import fingerprint_of
+from bench.run.frames import BODY_MOST, Channel, Closed, Header, arrays_of
+from bench.run.sandbox import preserved_state, scratch_folder, seed_globals
+from bench.scm.base import SCM
+from bench.task import Dataset, Problem, Task, as_frame
+
+NO_MEMORY = ("not enough memory", "can't allocate memory", "Cannot allocate memory")
+NOISE_SPACES = ("additive", "base")
+ABILITIES = ("noise_smoothed", "noise_residual", "noise_published")
+VERBS = ("noise", "generate", "counterfactual", "sample", *ABILITIES)
+WARM_UP_ROWS = 24
+
+
+def failure(error: BaseException) -> tuple[Header, str]:
+    """How an exception is told: a header with the status, and the whole text with its traceback."""
+    short = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if short or any(words in str(error) for words in NO_MEMORY):
+        return {"kind": "failed", "status": "oom"}, "the method ran out of memory"
+    if isinstance(error, Unavailable):
+        return {"kind": "failed", "status": "skipped"}, str(error)
+    said = f"{type(error).__name__}: {error}"
+    told = "".join(traceback.format_exception(error))
+    return {"kind": "failed", "status": "error", "reason_length": len(said)}, said + "\n" + told
+
+
+def introduce(channel: Channel, name: str, module: str, device: str, home: str) -> LoadedMethod:
+    """Loads a method and says what it is: first its source, before any of it runs.
+
+    Raises:
+        Whatever importing or building the method raises.
+    """
+    me = getpid()
+    chdir(home)
+    channel.send({"kind": "found", "source": fingerprint_of(module, Path(home))})
+    method = load_method(name, device=device)
+    only(me)
+    if method.noise_space not in NOISE_SPACES:
+        raise ValueError(
+            f"noise_space is one of {', '.join(NOISE_SPACES)}, not {method.noise_space!r}"
+        )
+    facts = {
+        "kind": "imported",
+        "version": str(method.version),
+        "role": str(method.role),
+        "noise_space": str(method.noise_space),
+        "settings": {str(k): _plain(v) for k, v in method.settings},
+        "checkpoint": str(method.checkpoint_sha or ""),
+        "pretrain_s": _number(method.pretrain_s),
+        "sees_problem": bool(method.sees_problem),
+    }
+    channel.send(facts)
+    return method
+
+
+def _plain(value: Any) -> str | int | float:
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def warm_up(method: LoadedMethod) -> None:
+    """Fits and asks a tiny problem once: first calls are never timed.
+
+    A failure here says nothing: the real problem decides.
+    """
+    me = getpid()
+    rows = np.random.default_rng(0).normal(size=(WARM_UP_ROWS, 3)).cumsum(1)
+    data = Dataset(rows, ("x0", "x1", "x2"), np.eye(3, k=1, dtype=bool))
+    with suppress(Exception, SystemExit), preserved_state(), scratch_folder():
+        if not method.sees_problem and not method.skip(data):
+            scm = method.fit(data.frame(), data.graph())
+            scm.generate(scm.noise(data.frame()), {"x0": 0.0})
+    only(me)
+
+
+def only(process: int) -> None:
+    """Ends a process that a method forked and let return: the first one goes on alone."""
+    if getpid() != process:
+        _exit(0)
+
+
+class Fitting:
+    """One cell in this process: fitted once, then asked until the other end is gone.
+
+    Args:
+        channel: to whoever asks. method: loaded, perhaps warmed up. device: where it computes.
+        folder: empty, to work in.
+    """
+
+    def __init__(self, channel: Channel, method: LoadedMethod, device: str, folder: str) -> None:
+        self.channel, self.method, self.device = channel, method, device
+        self.folder, self.process = folder, getpid()
+        self.names: list[str] = []
+        self.scm: SCM | None = None
+
+    def serve(self) -> None:
+        """Answers until the other end is gone; what a method forked and let return ends."""
+        self._settle()
+        while True:
+            try:
+                header, data = self.channel.receive()
+            except Closed:
+                return
+            told, body = self._answer(header, arrays_of(header, data))
+            only(self.process)
+            told |= {"key": header["key"], "nonce": header["nonce"]}
+            self.channel.send(told, body)
+
+    def _settle(self) -> None:
+        os.environ["TMPDIR"] = self.folder
+        tempfile.tempdir = None
+        chdir(self.folder)
+
+    def _answer(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
+        does: dict[str, Callable] = {
+            "fit": self._fit,
+            "ask": self._ask,
+            "seen": self._seen,
+            "finish": self._finish,
+        }
+        try:
+            return does[header["kind"]](header, arrays)
+        except BaseException as error:  # sys.exit and the like end their own cell
+            return failure(error)
+
+    def _fit(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
+        self.names = header["names"]
+        if self.method.sees_problem:
+            problem = _task(header).problem()
+        else:
+            rows, adjacency = arrays
+            data = Dataset(rows.copy(), tuple(self.names), adjacency.astype(bool))
+            problem = Problem(data, rows[:0].copy())
+        if reason := self.method.skip_problem(problem):
+            return {"kind": "skipped"}, str(reason)
+        seed_globals(header["seed"])
+        reset_peak_memory()
+        begun = time.perf_counter()
+        self.scm = self.method.fit_problem(problem, header["seed"])
+        seconds = time.perf_counter() - begun
+        can = [name for name in ABILITIES if member(self.scm, name) is not None]
+        return {
+            "kind": "fitted",
+            "seconds": seconds,
+            "noise_space": str(self.scm.noise_space),
+            "noise_metric": bool(member(self.scm, "noise_metric")),
+            "can": can,
+        }, ()
+
+    def _ask(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
+        verb = header["verb"]
+        begun = time.perf_counter()
+        do = {self.names[int(j)]: value for j, value in header["do"]} if header["do"] else None
+        if verb == "sample":
+            answer = self.scm.sample(header["n"], do, header["seed"], noise=header["noise"])
+        else:
+            rows = as_frame(arrays[0], self.names)
+            more = (do,) if verb in ("generate", "counterfactual") else ()
+            answer = getattr(self.scm, verb)(rows, *more)
+        numbers = np.asarray(answer, dtype=np.float64)
+        if numbers.nbytes > BODY_MOST:
+            raise ValueError(f"the method answered {verb} with {numbers.size} numbers")
+        return {"kind": "answered", "seconds": time.perf_counter() - begun}, (numbers,)
+
+    def _seen(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
+        seen = self.method.seen_in_training(_task(header))
+        return {"kind": "seen", "seen": None if seen is None else bool(seen)}, ()
+
+    def _finish(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
+        peaks = {"peak_rss_mb": round(peak_memory_mb(), 1)}
+        peaks["peak_device_mb"] = peak_device_mb(self.device)
+        return {"kind": "finished", **peaks}, ()
+
+
+def _task(header: Header) -> Task:
+    """The task of a suite's name and settings; from a file's own suite, found from its home."""
+    from bench.registry import find_task
+
+    if header["home"] not in sys.path:
+        sys.path.insert(0, header["home"])
+    before = os.getcwd()
+    chdir(header["home"])
+    try:
+        return find_task(header["suite"], header["settings"])
+    finally:
+        chdir(before)

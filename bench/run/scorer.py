@@ -1,0 +1,201 @@
+"""Makes problems and scores answers, in a process in which no method ever runs.
+
+A method is asked over the channel: rows go out as numbers and come back as numbers. Its process
+knows the context and the rows it is asked about, and nothing of the truth.
+"""
+
+import math
+import os
+import pickle
+import sys
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.metrics import METRICS, Metric, node_residuals
+from bench.run.fitting import failure
+from bench.run.frames import Channel, Closed, Header, arrays_of
+from bench.run.shape import clean, name_metrics
+from bench.scm.base import SCM, Do, to_array
+from bench.task import Problem, Task, as_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HELD_BYTES = 256 * 2**20
+REASON_MOST = 300
+KNOWN = name_metrics({name: metric.version for name, metric in METRICS.items()})
+
+
+class Abandoned(Exception):
+    """The method's process gave no answer; its cell ended otherwise."""
+
+
+class Wrong(Exception):
+    """The method answered with something that is no answer; the message says why."""
+
+
+class Asked(SCM):
+    """An estimate in another process.
+
+    Args:
+        names: columns. channel: to whoever asks it. facts: what its process said when it had
+            fitted.
+    """
+
+    def __init__(self, names: tuple[str, ...], channel: Channel, facts: Header) -> None:
+        super().__init__(names)
+        self.channel = channel
+        self.noise_space = facts["noise_space"]
+        self.noise_metric = facts["noise_metric"]
+        for ability in facts["can"]:
+            setattr(self, ability, partial(self._rows, ability))
+
+    def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
+        """See `SCM`."""
+        return self._rows("noise", df)
+
+    def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
+        """See `SCM`."""
+        return self._rows("generate", u, do)
+
+    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
+        """See `SCM`."""
+        return self._rows("counterfactual", df, do)
+
+    def sample(
+        self, n: int, do: Do | None = None, seed: int = 0, noise: str = "empirical"
+    ) -> "pd.DataFrame":
+        """See `SCM`."""
+        return self._asked({"verb": "sample", "n": n, "seed": seed, "noise": noise}, (), do, n)
+
+    def _rows(self, verb: str, df: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
+        rows = to_array(df, self.names)
+        return self._asked({"verb": verb}, (rows,), do, len(rows))
+
+    def _asked(self, words: Header, rows: tuple, do: Do | None, n: int) -> "pd.DataFrame":
+        clamps = [[self.names.index(name), float(value)] for name, value in (do or {}).items()]
+        self.channel.send({"kind": "ask", "do": clamps, **words}, rows)
+        header, data = self.channel.receive()
+        if header["kind"] != "answered":
+            raise Abandoned
+        arrays = arrays_of(header, data)
+        expected = (n, len(self.names))
+        if len(arrays) != 1 or arrays[0].shape != expected:
+            shapes = ", ".join(str(a.shape) for a in arrays)
+            raise Wrong(f"the method answered {words['verb']} with shape {shapes}, not {expected}")
+        return as_frame(arrays[0], self.names)
+
+
+class Scorer:
+    """Serves one worker: makes a cell's problem, then scores what its method answers."""
+
+    def __init__(self, channel: Channel, home: str) -> None:
+        self.channel = channel
+        self.held: OrderedDict[bytes, tuple[Task, Problem]] = OrderedDict()
+        os.chdir(home)
+        if home not in sys.path:
+            sys.path.insert(0, home)
+
+    def serve(self) -> None:
+        """Answers until the other end is gone."""
+        while True:
+            try:
+                header, data = self.channel.receive()
+            except Closed:
+                return
+            if header["kind"] == "abandoned":  # told after its scoring had ended
+                continue
+            making = header["kind"] == "problem"
+            try:
+                told, body = self._problem(data) if making else self._score(header)
+            except Closed:
+                return
+            except BaseException as error:  # a suite's own failure ends its cells only
+                told, body = failure(error)
+            self.channel.send(told, body)
+
+    def _problem(self, pickled: bytes) -> tuple[Header, Any]:
+        if pickled not in self.held:
+            task = pickle.loads(pickled)
+            self.held[pickled] = task, _read_only(task.problem())
+            self._forget()
+        self.held.move_to_end(pickled)
+        _, problem = self.held[pickled]
+        rows = np.vstack([problem.data.rows, problem.query_rows])
+        columns = {
+            str(name): [_finite(mean), _finite(deviation)]
+            for name, mean, deviation in zip(
+                problem.data.names, rows.mean(0), rows.std(0, ddof=1), strict=True
+            )
+        }
+        names = [name if isinstance(name, str | int) else str(name) for name in problem.data.names]
+        told = {"kind": "problem", "names": names, "columns": columns}
+        return told, (problem.data.rows, problem.data.adjacency)
+
+    def _forget(self) -> None:
+        """Lets the oldest problems go once all weigh too much."""
+        weights = [_weight(problem) for _, problem in self.held.values()]
+        while sum(weights) > HELD_BYTES and len(weights) > 1:
+            self.held.popitem(last=False)
+            weights.pop(0)
+
+    def _score(self, header: Header) -> tuple[Header, Any]:
+        _, problem = next(reversed(self.held.values()))
+        estimate = Asked(problem.data.names, self.channel, header)
+        told: Header = {"kind": "scored", "known": KNOWN}
+        try:
+            told["metrics"] = {
+                name: _value(metric, problem, estimate)
+                for name, metric in METRICS.items()
+                if metric.applies(problem, estimate)
+            }
+            told["nodes"] = {} if problem.truth else _nodes(problem, estimate)
+        except Abandoned:
+            return {"kind": "abandoned"}, ()
+        except Wrong as error:
+            return {"kind": "failed", "status": "error"}, str(error)
+        return told, ()
+
+
+def _value(metric: Metric, problem: Problem, estimate: SCM) -> dict[str, Any]:
+    """A metric's value, or why there is none; what is not finite ends nothing but itself."""
+    version = str(metric.version)
+    try:
+        with np.errstate(all="ignore"):
+            value = float(metric.value(problem, estimate))
+    except (Abandoned, Wrong, Closed):
+        raise
+    except Exception as error:
+        return {"version": version, "missing": clean(str(error), REASON_MOST)}
+    if not math.isfinite(value):
+        return {"version": version, "missing": "the value is not finite"}
+    return {"version": version, "value": value}
+
+
+def _nodes(problem: Problem, estimate: SCM) -> dict[str, float]:
+    try:
+        found = node_residuals(problem, estimate)
+    except ValueError:
+        return {}
+    return {str(name): float(value) for name, value in found.items() if math.isfinite(value)}
+
+
+def _finite(value: float) -> float:
+    return float(value) if math.isfinite(value) else 0.0
+
+
+def _weight(problem: Problem) -> int:
+    answers = 1 + len(problem.clamps)
+    return problem.data.rows.nbytes + (2 + answers) * problem.query_rows.nbytes
+
+
+def _read_only(problem: Problem) -> Problem:
+    arrays: Mapping[str, Any] = {**vars(problem.data), **vars(problem)}
+    for array in arrays.values():
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+    return problem

@@ -1,0 +1,170 @@
+"""Whatever a method does, its cell ends in its status, and others are as if it were not there.
+
+Each rogue is followed by two bystanders on the same workers: their results must be the bytes of a
+run without it, and nothing that it started or wrote may be left.
+"""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.registry import load_suite
+from bench.run.cell import Cell
+from bench.run.job import Limits
+from bench.run.processes import PREFIX
+from bench.run.shape import TEXT_MOST, canonical
+from bench.run.supervisor import isolated
+from bench.run.workers import pool_of, stop_run
+from tests import fake_methods
+from tests.fake_methods import AT_IMPORT, LEFT, ROGUES, write_modules
+
+(TASK,) = load_suite("lorch", "smoke", scenario="LIN_IN", graph_kind="er")
+BYSTANDERS = ("linear", "tests.fake_methods:Notices")
+LIMITS = Limits(seconds=4.0, memory=600 * 2**20)
+EVERY = {f"tests.fake_methods:{kind.__name__}": status for kind, status in ROGUES.items()}
+FEW = {
+    "Raises": "error",
+    "RaisesSurrogate": "error",
+    "LeavesZero": "error",
+    "ExitsZero": "error",
+    "DiesOfRealTimeSignal": "error",
+    "WritesRubbish": "error",
+    "WritesAFrameOfItsOwn": "error",
+    "AnswersUnderAnotherName": "error",
+    "ForksAndReturns": "ok",
+    "Spawns": "ok",
+    "PatchesNumpy": "ok",
+    "DeletesAllFolders": "ok",
+    "Snoops": "ok",
+    "OnlyNoiseIsNaN": "ok",
+}
+FEW_AT_IMPORT = ("leaves_zero", "exits_zero", "forks", "kills_its_parent")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("home")
+    write_modules(folder)
+    before = Path.cwd()
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def run(home):
+    """The name of one run on one worker, which all of these cells share."""
+    yield "rogues"
+    folders = [worker.base.folder for worker in pool_of("rogues").all if worker.base]
+    stop_run("rogues")
+    assert not any(folder.exists() for folder in folders)
+    assert not left()
+
+
+@pytest.fixture(scope="module")
+def alone(home):
+    """What the bystanders give where there is no rogue."""
+    given = {method: computed(method, "alone") for method in BYSTANDERS}
+    stop_run("alone")
+    assert {record["result"]["status"] for record in given.values()} == {"ok"}
+    return given
+
+
+def computed(method, run, limits=LIMITS):
+    cell = Cell(TASK, method)
+    return cell.record(isolated(cell.job(0, run, limits)))
+
+
+def left():
+    """Processes of a rogue that live on."""
+    found = psutil.process_iter(["cmdline"])  # a zombie has no command line
+    return [p for p in found if LEFT in " ".join(p.info["cmdline"] or ())]
+
+
+def check(method, status, run, alone):
+    started = time.monotonic()
+    record = computed(method, run)
+    assert record["result"]["status"] == status, record["result"]["reason"]
+    assert time.monotonic() - started < 3 * LIMITS.seconds + 20
+    assert not left()
+    reason = record["result"]["reason"]
+    assert len(reason) <= TEXT_MOST and (reason.isprintable() or not reason)
+    assert bool(reason) == (status != "ok")
+    for bystander in BYSTANDERS:
+        beside = computed(bystander, run)
+        assert canonical(beside["result"]) == canonical(alone[bystander]["result"]), bystander
+    (worker,) = pool_of(run).all
+    kept = {worker.base.child.pid, worker.scorer.pid, *(c.pid for c in worker.methods.values())}
+    below = {p.pid for p in psutil.Process(worker.base.child.pid).children(recursive=True)}
+    assert below <= kept, "only the base, its scorer and its methods live on"
+    return record
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_a_rogue_ends_in_its_own_cell(name, run, alone):
+    check(f"tests.fake_methods:{name}", FEW[name], run, alone)
+
+
+@pytest.mark.parametrize("name", FEW_AT_IMPORT)
+def test_a_module_that_is_no_method_ends_in_its_own_cell(name, run, alone):
+    check(f"rogue_{name}:Method", AT_IMPORT[name][0], run, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [m for m in EVERY if m.split(":")[1] not in FEW])
+def test_every_rogue_ends_in_its_own_cell(method, run, alone):
+    check(method, EVERY[method], run, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in AT_IMPORT if n not in FEW_AT_IMPORT])
+def test_every_module_ends_in_its_own_cell(name, run, alone):
+    check(f"rogue_{name}:Method", AT_IMPORT[name][0], run, alone)
+
+
+def test_there_are_many_rogues_and_the_few_are_among_them():
+    assert len(ROGUES) + len(AT_IMPORT) >= 40
+    assert all(EVERY[f"tests.fake_methods:{name}"] == status for name, status in FEW.items())
+
+
+def test_a_patch_does_not_touch_its_own_scores_either(run, alone):
+    for method in ("PatchesNumpy", "PatchesMetrics"):
+        record = computed(f"tests.fake_methods:{method}", run)
+        assert record["result"]["metrics"] == alone["linear"]["result"]["metrics"]
+
+
+def test_one_value_that_is_not_finite_is_missing_with_its_reason(run):
+    result = computed("tests.fake_methods:OnlyNoiseIsNaN", run)["result"]
+    assert "NaN" in result["metrics"]["noise"]["missing"]
+    assert result["metrics"]["sample"]["value"] > 0
+
+
+def test_the_whole_text_of_a_failure_is_in_its_log(run):
+    cell = Cell(TASK, "tests.fake_methods:RaisesLong")
+    answer = isolated(cell.job(0, run, LIMITS))
+    assert len(answer.log) > 200_000 and "Traceback" in answer.log
+    assert len(cell.record(answer)["result"]["reason"]) == TEXT_MOST
+
+
+def test_an_answer_of_another_cell_is_refused(run):
+    other = Cell(TASK, "marginal")
+    answer = isolated(other.job(0, run, LIMITS))
+    with pytest.raises(ValueError, match="came for"):
+        Cell(TASK, "linear").record(answer)
+
+
+def test_no_folder_of_an_ended_worker_is_left(home):
+    computed("linear", "short")
+    (worker,) = pool_of("short").all
+    folder = worker.base.folder
+    assert folder.name.startswith(PREFIX) and folder.parent == Path(tempfile.gettempdir())
+    stop_run("short")
+    assert not folder.exists()
+
+
+def test_the_names_of_rogues_are_those_of_the_module():
+    assert all(getattr(fake_methods, kind.__name__) is kind for kind in ROGUES)

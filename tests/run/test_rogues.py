@@ -6,7 +6,6 @@ run without it, and nothing that it started or wrote may be left.
 
 import os
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
@@ -24,7 +23,8 @@ from tests.fake_methods import AT_IMPORT, LEFT, ROGUES, write_modules
 
 (TASK,) = load_suite("lorch", "smoke", scenario="LIN_IN", graph_kind="er")
 BYSTANDERS = ("linear", "tests.fake_methods:Notices")
-LIMITS = Limits(seconds=4.0, memory=600 * 2**20)
+LIMITS = Limits(seconds=60.0, memory=600 * 2**20)
+SOON = Limits(seconds=4.0, memory=600 * 2**20)
 EVERY = {f"tests.fake_methods:{kind.__name__}": status for kind, status in ROGUES.items()}
 FEW = {
     "Raises": "error",
@@ -86,10 +86,10 @@ def left():
 
 
 def check(method, status, run, alone):
-    started = time.monotonic()
-    record = computed(method, run)
+    record = computed(method, run, SOON if status == "timeout" else LIMITS)
     assert record["result"]["status"] == status, record["result"]["reason"]
-    assert time.monotonic() - started < 3 * LIMITS.seconds + 20
+    if status == "timeout":
+        assert record["run"]["wall_s"] is None or record["run"]["wall_s"] < SOON.seconds + 5
     assert not left()
     reason = record["result"]["reason"]
     assert len(reason) <= TEXT_MOST and (reason.isprintable() or not reason)

@@ -25,7 +25,9 @@ def test_the_two_commands_are_those_that_ci_runs():
     first, second, *_ = blocks("")
     script = (ROOT / ".ci" / "run").read_text()
     assert "-m bench run --suite lorch" in first and "-m bench run --suite lorch" in script
-    assert 'pip install -e ".[dev]"' in second and '/pip" install -q -e ".[dev]"' in script
+    assert "pip install -c constraints.txt -e ." in first
+    assert 'pip install -c constraints.txt -e ".[dev]"' in second
+    assert '/pip" install -q -c constraints.txt -e ".[dev]"' in script
     assert "-m pytest" in second and "-m pytest" in script
 
 

@@ -6,6 +6,7 @@ problems in other shares than the design did.
 """
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,22 +20,41 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def blocks_by_methods(rows: pd.DataFrame, missing: str = "error") -> pd.DataFrame:
-    """Errors of one metric as a matrix: a row a problem, a column a method, no gaps.
+    """Errors of one metric as a matrix: a row an SCM, a column a method, no gaps.
+
+    The settings of one SCM (context rows, alpha, ...) are averaged over those that all methods
+    have, never counted as more SCMs.
 
     Args:
-        rows: columns problem, method, value; one row a cell.
+        rows: columns task, scm, method, value; one row a cell.
         missing: what to do with problems that some method lacks: refuse ("error"), or keep the
             problems that all methods have ("common").
 
     Raises:
         ValueError: unknown policy; gaps under "error"; nothing left under "common".
     """
+    errors = by_task(rows, missing)
+    return errors.groupby(_scm_of(rows).reindex(errors.index), sort=False).mean()
+
+
+def by_task(rows: pd.DataFrame, missing: str = "error") -> pd.DataFrame:
+    """As `blocks_by_methods`, a row a task: the settings of one SCM apart."""
     if missing not in POLICIES:
         raise ValueError(f"missing is one of {', '.join(POLICIES)}, not {missing!r}")
-    errors = rows.pivot(index="problem", columns="method", values="value")
-    if missing == "common":
-        errors = errors.dropna()
-    return complete(errors)
+    rows = rows.dropna(subset="value")
+    methods = list(dict.fromkeys(rows["method"]))
+    errors = rows.pivot(index="task", columns="method", values="value")[methods]
+    errors = errors.loc[list(dict.fromkeys(rows["task"]))]
+    return complete(errors.dropna() if missing == "common" else errors)
+
+
+def _scm_of(rows: pd.DataFrame) -> pd.Series:
+    return rows.drop_duplicates("task").set_index("task")["scm"]
+
+
+def mean_by_scm(values: pd.Series, rows: pd.DataFrame) -> pd.Series:
+    """Values by task, the settings of one SCM averaged: {scm: value}."""
+    return values.groupby(_scm_of(rows).reindex(values.index), sort=False).mean()
 
 
 def complete(errors: pd.DataFrame) -> pd.DataFrame:
@@ -85,6 +105,53 @@ def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> tuple[f
 def combined_se(ours: float, published: float) -> float:
     """Standard error of a difference of ours and a figure printed to two digits."""
     return float(np.sqrt(np.nan_to_num(ours) ** 2 + published**2 + 2 * ROUNDING**2))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of two sums of means: its value, and the standard error of its logarithm."""
+
+    value: float
+    se: float
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Normal interval of the logarithm, as ratios."""
+        half = stats.norm.ppf((1 + level) / 2) * self.se
+        return float(self.value * np.exp(-half)), float(self.value * np.exp(half))
+
+    def within(self, factor: float) -> str:
+        """Whether the ratio is within a factor of 1: yes (two one-sided tests), no, not known."""
+        low, high = self.interval(0.9)
+        if 1 / factor <= low and high <= factor:
+            return "yes"
+        low, high = self.interval(0.95)
+        return "no" if high < 1 / factor or low > factor else "not known"
+
+
+def pooled_ratio(
+    ours: Sequence[pd.Series], means: Sequence[float], errors: Sequence[float]
+) -> Ratio:
+    """Our errors over published means, both summed over cells, by the delta method.
+
+    An SCM that is in several cells counts as one: what it adds to the sum is its influence, and
+    the variance is that of the influences.
+
+    Args:
+        ours: for each cell, {scm: error}, one SCM or more. means, errors: published, printed to
+            two digits, with their standard errors.
+    """
+    total = sum(float(cell.mean()) for cell in ours)
+    influence: dict[Hashable, float] = {}
+    for cell in ours:
+        n = len(cell)
+        widen = (n / (n - 1)) ** 0.5 if n > 1 else 1.0
+        for scm, value in cell.items():
+            share = widen * (value - cell.mean()) / n
+            influence[scm] = influence.get(scm, 0.0) + share
+    variance = sum(share**2 for share in influence.values()) / total**2
+    printed = float(np.sum(means))
+    variance += float(np.sum(np.square(errors) + ROUNDING**2)) / printed**2
+    return Ratio(total / printed, variance**0.5)
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:

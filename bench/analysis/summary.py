@@ -1,4 +1,6 @@
-"""How methods compare over all SCMs of a run, metric by metric: ranks, pools, wins."""
+"""How methods compare over all SCMs of a run; what a user's own nodes say; when training pays."""
+
+import math
 
 import numpy as np
 import pandas as pd
@@ -9,18 +11,60 @@ from bench.analysis.rankings import (
     ranks,
     win_rates,
 )
+from bench.analysis.results import (
+    DRAWS,
+    axes_of,
+    baselines,
+    measured,
+    methods_of,
+    roles_of,
+    values_of,
+)
 from bench.analysis.stats import (
     Statistic,
     blocks_by_methods,
     bootstrap_interval,
+    by_task,
     interquartile_mean,
     log_ratio_to_floor,
+    mean_by_scm,
 )
-from bench.analysis.table import Table, in_order
+from bench.analysis.table import Entry, Table, short
 from bench.metrics import METRICS
-from bench.registry import CONTROLS
 
-HEADER = ["method", "mean rank", "interquartile mean", "error / floor", "wins", "P(better)"]
+NEAR = 0.05  # of logarithms: 5 %
+
+
+def rivals_of(rows: pd.DataFrame) -> list[str]:
+    """Methods that compete, in order."""
+    return methods_of(baselines(rows))
+
+
+def floor_of(errors: pd.DataFrame, roles: dict[str, str]) -> str | None:
+    """The reference to measure against: the lowest on average, where it is near the best method.
+
+    Args:
+        errors: [blocks, methods], without gaps. roles: of each method.
+    """
+    if (errors.drop(columns=[m for m in errors if roles[m] == "truth"]) <= 0).any(axis=None):
+        return None
+    middle = np.log(errors[[m for m in errors if roles[m] != "truth"]]).mean()
+    references = [m for m in middle.index if roles[m] == "reference"]
+    others = [m for m in middle.index if roles[m] == "baseline"]
+    if not references or not others:
+        return None
+    lowest, rivals = min(references, key=middle.get), middle[others]
+    told = len(references) > 1 or middle[lowest] < rivals.median() - NEAR
+    return lowest if told and middle[lowest] <= rivals.min() + 10 * NEAR else None
+
+
+def strata_of(rows: pd.DataFrame) -> pd.Series:
+    """{scm: stratum}: the axes that vary and are one value within each SCM, draws apart."""
+    design = [a for a in axes_of(rows) if a not in DRAWS and rows[a].nunique(dropna=False) > 1]
+    within = rows.groupby("scm")[design].nunique(dropna=False).max() if design else pd.Series()
+    design = [axis for axis in design if within[axis] == 1]
+    firsts = rows.drop_duplicates("scm").set_index("scm")
+    return firsts[design].map(short).agg("/".join, axis=1) if design else firsts["suite"]
 
 
 def summary(frame: pd.DataFrame, metric: str) -> Table:
@@ -32,27 +76,56 @@ def summary(frame: pd.DataFrame, metric: str) -> Table:
     Raises:
         ValueError: the methods share no SCM.
     """
-    rows = frame[(frame["metric"] == metric) & (frame["method"] != "truth")]
+    rows = measured(frame, metric)
+    rows = rows[rows["role"] != "truth"]
     errors = blocks_by_methods(rows, "common")
-    errors = errors[in_order(errors.columns)]
-    places = rows.drop_duplicates("problem").set_index("problem").loc[errors.index]
-    strata = (places["scenario"] + "/" + places["d"].astype(str)).to_numpy()
-    rivals = errors.drop(columns=[c for c in CONTROLS if c in errors])
+    strata = strata_of(rows).loc[errors.index].to_numpy()
+    rivals = errors[rivals_of(rows)]
     rank = ranks(rivals).mean() if len(rivals.columns) > 1 else pd.Series(dtype=float)
     best = rank.idxmin() if len(rank) else ""
-    table = Table(f"summary-{metric}", _caption(metric, rivals, rows, best), HEADER)
+    floor, ratios = _floor_ratios(rows)
+    header = ["method", "mean rank", "interquartile mean", f"error / {floor}", "wins", "P(better)"]
+    table = Table(f"summary-{metric}", _caption(metric, rivals, rows, best, floor), header)
     for method, values in errors.items():
         digits = METRICS[metric].digits
         middle = _with_interval(values.to_numpy(), strata, interquartile_mean, digits)
         against = [f"{rank[method]:.2f}" if method in rank else "-", middle]
-        against.append(_floor_ratio(errors, method, strata))
+        against.append(
+            _with_interval(ratios[method], strata, _geometric, 2) if method in ratios else "-"
+        )
         table.rows.append([method, *against, *_wins(errors, method, best, strata)])
+    if floor is None:
+        table.header.pop(3)
+        for row in table.rows:
+            row.pop(3)
     return table
 
 
-def _caption(metric: str, rivals: pd.DataFrame, rows: pd.DataFrame, best: str) -> str:
-    n, total = len(rivals), rows["problem"].nunique()
+def _geometric(logs: np.ndarray) -> np.ndarray:
+    return np.exp(logs.mean(-1))
+
+
+def _floor_ratios(rows: pd.DataFrame) -> tuple[str | None, dict[str, np.ndarray]]:
+    """The reference, and {method: log(error / reference) of each SCM, its settings averaged}."""
+    errors = by_task(rows, "common")
+    floor = floor_of(errors, roles_of(rows))
+    if floor is None:
+        return None, {}
+    logs = {m: log_ratio_to_floor(errors[m], errors[floor]) for m in errors if m != floor}
+    return floor, {
+        m: mean_by_scm(pd.Series(values, errors.index), rows).to_numpy()
+        for m, values in logs.items()
+    }
+
+
+def _caption(
+    metric: str, rivals: pd.DataFrame, rows: pd.DataFrame, best: str, floor: str | None
+) -> str:
+    n, total = len(rivals), rows["scm"].nunique()
     pool = f"all {n}" if n == total else f"the {n} of {total}"
+    settings = rows.groupby("scm")["task"].nunique().max()
+    averaged = f", each averaged over up to {settings} settings" if settings > 1 else ""
+    ratio = f"; error / {floor} is a geometric mean" if floor else ""
     test = ""
     if len(rivals.columns) > 2 and n > 1:
         found = friedman(rivals)
@@ -62,8 +135,8 @@ def _caption(metric: str, rivals: pd.DataFrame, rows: pd.DataFrame, best: str) -
         )
     against = f" Wins and P(better), paired and unpaired within strata, are against {best}."
     return (
-        f"{METRICS[metric].about} over {pool} SCMs that all methods have; brackets are 95 % "
-        "bootstrap intervals over SCMs within scenario and d; error / floor is a geometric mean."
+        f"{METRICS[metric].about} over {pool} SCMs that all methods have{averaged}; brackets are "
+        f"95 % bootstrap intervals over SCMs within strata of the design{ratio}."
         f"{test}{against if best else ''}"
     )
 
@@ -76,13 +149,6 @@ def _with_interval(values: np.ndarray, strata: np.ndarray, of: Statistic, digits
     return f"{middle} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def _floor_ratio(errors: pd.DataFrame, method: str, strata: np.ndarray) -> str:
-    if "floor" not in errors or method == "floor" or (errors <= 0).any(axis=None):
-        return "-"
-    logs = log_ratio_to_floor(errors[method], errors["floor"])
-    return _with_interval(logs, strata, lambda v: np.exp(v.mean(-1)), 2)
-
-
 def _wins(errors: pd.DataFrame, method: str, best: str, strata: np.ndarray) -> list[str]:
     if not best or method == best:
         return ["-", "-"]
@@ -92,9 +158,10 @@ def _wins(errors: pd.DataFrame, method: str, best: str, strata: np.ndarray) -> l
 
 def wins(frame: pd.DataFrame, metric: str) -> Table:
     """Share of SCMs on which the row's method beats the column's."""
-    rows = frame[(frame["metric"] == metric) & (frame["method"] != "truth")]
+    rows = measured(frame, metric)
+    rows = rows[rows["role"] != "truth"]
     rates = win_rates(blocks_by_methods(rows, "common"))
-    methods = in_order(rates.columns)
+    methods = methods_of(rows)
     caption = (
         f"{metric}: share of SCMs on which the row's method beats the column's, ties one half."
     )
@@ -104,3 +171,81 @@ def wins(frame: pd.DataFrame, metric: str) -> Table:
         shares[methods.index(method)] = "-"
         table.rows.append([method, *shares])
     return table
+
+
+NODES = (
+    "Distance of held-out rows from F, root mean square in standard deviations of the node; "
+    "methods ranked by their mean, best first. About 1 is no better than the node's mean, as at "
+    "a root."
+)
+
+
+def node_table(residuals: dict[str, dict[str, float]]) -> Table:
+    """How well each method fits each node of a user's table; methods ranked, best first.
+
+    Args:
+        residuals: {method: {node: RMS distance of held-out rows from F, in standard deviations}}.
+    """
+    mean = {method: sum(nodes.values()) / len(nodes) for method, nodes in residuals.items()}
+    ranked = sorted(mean, key=mean.get)
+    table = Table("nodes", NODES, ["node", *ranked])
+    for node in next(iter(residuals.values())):
+        values = {method: residuals[method][node] for method in ranked}
+        table.rows.append([node, *(_single(v, v == min(values.values())) for v in values.values())])
+    table.rows.append(["mean", *(_single(mean[m], m == ranked[0]) for m in ranked)])
+    return table
+
+
+def _single(value: float, best: bool) -> Entry:
+    return Entry(value, math.nan, 1, 1, best)
+
+
+AMORTIZED = (
+    "Median seconds per dataset for fit and all queries, one thread a cell, over {scms} SCMs a "
+    "size. repaid: the number of datasets after which the pretrained method of the column, its "
+    "training of {training} on one core included, has taken less time than the method of the row; "
+    "-: it is never faster."
+)
+
+
+def amortization(frame: pd.DataFrame) -> Table:
+    """What pretraining buys: seconds a dataset, and when it has paid, for each d and method.
+
+    Args:
+        frame: rows of `read_results`.
+
+    Raises:
+        ValueError: no method of the run came trained.
+    """
+    trained = frame.dropna(subset="pretrain_s").groupby("method", sort=False)["pretrain_s"].first()
+    training = trained.to_dict()
+    if not training:
+        raise ValueError("no method of the run was pretrained")
+    cells = baselines(frame[frame["status"] == "ok"]).drop_duplicates(["task", "method"])
+    axes = ["d"] if "d" in axes_of(frame) else []
+    told = ", ".join(f"{value / 60:.0f} min ({name})" for name, value in training.items())
+    header = [*axes, "method", "seconds", *(f"repaid, {name}" for name in training)]
+    counted = (
+        [cells[cells["d"] == d]["scm"].nunique() for d in values_of(cells, "d")]
+        if axes
+        else [cells["scm"].nunique()]
+    )
+    scms = "/".join(map(str, dict.fromkeys(counted)))
+    table = Table("amortization", AMORTIZED.format(training=told, scms=scms), header)
+    for d in values_of(cells, "d") if axes else [None]:
+        here = cells[cells["d"] == d] if axes else cells
+        seconds = (here["fit_s"] + here["query_s"]).groupby(here["method"]).median()
+        for method in methods_of(here):
+            repaid = [
+                ""
+                if method in training
+                else _repaid(seconds[method] - seconds.get(name, math.nan), cost)
+                for name, cost in training.items()
+            ]
+            label = [str(d)] if axes else []
+            table.rows.append([*label, method, f"{seconds[method]:.3g}", *repaid])
+    return table
+
+
+def _repaid(saved: float, cost: float) -> str:
+    return f"{math.ceil(cost / saved):,}" if saved > 0 else "-"

@@ -1,28 +1,36 @@
-"""Paper-style tables from results: mean (SE) over SCMs, the floor and published figures beside."""
+"""Tables from results: mean (standard error) over SCMs, marks of the best, published figures."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from bench.analysis.published import SOURCE, Figure, matching
+from bench.analysis.published import SOURCE, beside
 from bench.analysis.rankings import ALPHA, not_worse, smallest_p
-from bench.analysis.stats import mean_se
+from bench.analysis.results import (
+    DRAWS,
+    axes_of,
+    baselines,
+    measured,
+    methods_of,
+    values_of,
+)
+from bench.analysis.stats import interquartile_mean, mean_se
 from bench.metrics import METRICS
-from bench.registry import CONTROLS, DEFAULT_METHODS
-from bench.scm.prior import SCENARIOS
 
 MISSING = ("error", "common", "show")
-SWEEPS = ("variant", "given_graph", "shift", "alpha", "noise", "n_context")
+SPREAD, SPREAD_MOST = "scenario", 6  # the axis with a column a value, while they fit a page
+EXPLODES = 10.0  # a mean so many times the median is of one or two SCMs
 
 
 @dataclass(frozen=True)
 class Entry:
     """One number of a table: mean and standard error over n of `total` SCMs.
 
-    `best` is the lowest mean of its cell, `near` is not significantly worse.
+    `best` is the lowest mean of its cell, `near` is not significantly worse. `middle` is (median,
+    interquartile mean) where the mean says little, because it explodes on one or two SCMs.
     """
 
     mean: float
@@ -32,12 +40,29 @@ class Entry:
     best: bool = False
     near: bool = False
     digits: int = 3
+    middle: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, values: Sequence[float], total: int, digits: int = 3) -> "Entry":
+        """The entry of one value an SCM."""
+        (mean, error), median = mean_se(values), float(np.median(values))
+        middle = None
+        if abs(mean) > EXPLODES * abs(median) and round(abs(mean), digits) > 0:
+            middle = (median, float(interquartile_mean(values)))
+        return cls(mean, error, len(values), total, digits=digits, middle=middle)
 
     def text(self) -> str:
-        """mean (SE), and n/N where SCMs are missing."""
-        error = "" if math.isnan(self.se) else f" ({self.se:.{self.digits}f})"
+        """mean (SE), n/N where SCMs are missing, medians where the mean explodes."""
+        error = "" if math.isnan(self.se) else f" ({self._number(self.se)})"
         share = "" if self.n == self.total else f" {self.n}/{self.total}"
-        return f"{self.mean:.{self.digits}f}{error}{share}"
+        middle = ""
+        if self.middle:
+            median, trimmed = map(self._number, self.middle)
+            middle = f" [median {median}, trimmed {trimmed}]"
+        return f"{self._number(self.mean)}{error}{share}{middle}"
+
+    def _number(self, value: float) -> str:
+        return f"{value:.2g}" if abs(value) >= 1e4 else f"{value:.{self.digits}f}"
 
 
 @dataclass(frozen=True)
@@ -50,55 +75,27 @@ class Table:
     rows: list[list[str | Entry]] = field(default_factory=list)
 
 
-def read_results(folder: Path) -> pd.DataFrame:
-    """The long table of a run.
-
-    Raises:
-        ValueError: the folder holds no results.
-    """
-    file = folder / "results.csv"
-    if not file.exists():
-        raise ValueError(f"no results in {folder}: there is no results.csv")
-    text = ("reason", "shift", "noise", "variant", "metric", "graph_kind", "status", "given_graph")
-    frame = pd.read_csv(
-        file,
-        dtype=dict.fromkeys(text, str),
-        keep_default_na=False,
-        na_values={"value": [""], "fit_s": [""], "query_s": [""]},
-    )
-    if frame.empty:
-        raise ValueError(f"no results in {folder}: results.csv has no rows")
-    return frame
-
-
-def in_order(methods: Iterable[str]) -> list[str]:
-    """Methods in the order of every table and plot: controls, our baselines, the rest."""
-    present = set(methods)
-    first = [name for name in DEFAULT_METHODS if name in present]
-    return first + sorted(present - set(first))
-
-
-def metrics_of(frame: pd.DataFrame) -> list[str]:
-    """The metrics with a value, in the order of the registry."""
-    present = set(frame["metric"])
-    return [name for name in METRICS if name in present]
-
-
-def scenarios_of(frame: pd.DataFrame) -> list[str]:
-    """Scenarios in the paper's order, others by name."""
-    present = set(frame["scenario"])
-    return [s for s in SCENARIOS if s in present] + sorted(present - set(SCENARIOS))
-
-
 def blocks(frame: pd.DataFrame) -> list[str]:
-    """The columns that divide a table: the sweeps that vary, and d."""
-    return [axis for axis in SWEEPS if frame[axis].nunique() > 1] + ["d"]
+    """The columns that divide a table: every axis that varies, d in any case, but draws.
+
+    `suite` is one of them where joined suites have other SCMs.
+    """
+    families = frame["scm"].str.split("/").str[0].nunique()
+    axes = [axis for axis in axes_of(frame) if axis not in DRAWS]
+    axes = ["suite", *axes] if families > 1 else axes
+    return [a for a in axes if a == "d" or frame[a].nunique(dropna=False) > 1]
 
 
-def paper_table(frame: pd.DataFrame, metric: str, missing: str = "error") -> Table:
-    """One metric: a row a method within each block, a column a scenario of the paper.
+def spread(frame: pd.DataFrame) -> list[str]:
+    """The values with a column each, [] where no axis has few enough."""
+    known = SPREAD in axes_of(frame) and 0 < frame[SPREAD].nunique() <= SPREAD_MOST
+    return values_of(frame, SPREAD) if known else []
 
-    Other suites have many scenarios and few methods: a row a scenario, a column a method.
+
+def metric_table(frame: pd.DataFrame, metric: str, missing: str = "error") -> Table:
+    """One metric: a row a method within each block, a column a scenario.
+
+    Where there are many scenarios or none: a row a block, a column a method.
 
     Args:
         frame: rows of `read_results`. metric: of `metrics_of`.
@@ -108,82 +105,119 @@ def paper_table(frame: pd.DataFrame, metric: str, missing: str = "error") -> Tab
     Raises:
         ValueError: methods have unequal sets of SCMs and `missing` is "error".
     """
-    if not set(frame["scenario"]) <= set(SCENARIOS):
-        return _scenario_table(frame, metric, missing)
-    axes, scenarios = blocks(frame), scenarios_of(frame)
-    table = Table(metric, _caption(frame, metric), [*axes, "method", *scenarios])
-    for values, block in sorted(frame.groupby(axes), key=_block_order):
-        pool = _pool(frame, axes, block)
-        cells = {
-            s: _near(
-                entries(block[block["scenario"] == s], metric, missing),
-                pool[pool["scenario"] == s],
-                metric,
-                missing,
-            )
-            for s in scenarios
-        }
+    frame = _cells(frame, metric)
+    columns, axes = spread(frame), blocks(frame)
+    methods, caption = methods_of(measured(frame, metric)), _caption(frame, metric)
+    if columns:
+        axes = [axis for axis in axes if axis != SPREAD]
+        table = Table(metric, caption, [*axes, "method", *map(short, columns)])
+        fill = _method_rows
+    elif axes and axes != ["d"]:
+        table = Table(metric, caption, [*axes, *methods])
+        fill = _block_row
+    else:
+        table = Table(metric, caption, [*axes, "method", metric])
+        fill = _single_rows
+    for values, block in split(frame, axes):
         label = [short(value) for value in values]
-        for method in in_order(set().union(*cells.values())):
-            table.rows.append([*label, method, *(cells[s].get(method, "-") for s in scenarios)])
-        table.rows.extend([*label, *row] for row in _published_rows(block, metric, scenarios))
-    return table
+        for row in fill(frame, block, metric, missing):
+            table.rows.append([*label, *row])
+    entered = (cell for row in table.rows for cell in row if isinstance(cell, Entry))
+    return replace(table, caption=caption + EXPLOSIVE) if any(e.middle for e in entered) else table
 
 
-def _block_order(group: tuple[tuple, pd.DataFrame]) -> list[tuple]:
-    """The true graph first, corrupt-2 before corrupt-10, numbers by size."""
-    order = []
-    for value in group[0]:
-        word, _, count = str(value).rpartition("-")
-        counted = (word, int(count)) if count.isdigit() and word else (str(value), 0)
-        order.append((value != "true", *counted) if isinstance(value, str) else (value,))
-    return order
+def _cells(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """A row a cell, with its value of one metric or NaN."""
+    cell = ["suite", "task", "method"]
+    rows = measured(frame, metric)
+    rest = frame.drop_duplicates(cell).assign(metric=metric, value=np.nan)
+    rows = pd.concat([rows, rest]).drop_duplicates(cell).sort_index()
+    return rows[[*cell, "scm", "role", "metric", "value", *axes_of(frame)]]
 
 
-def _scenario_table(frame: pd.DataFrame, metric: str, missing: str) -> Table:
-    axes, methods = blocks(frame), in_order(frame[frame["metric"] == metric]["method"])
-    table = Table(metric, _caption(frame, metric), ["scenario", *axes, *methods])
-    for scenario in scenarios_of(frame):
-        part = frame[frame["scenario"] == scenario]
-        for values, block in part.groupby(axes, sort=True):
-            pool = _pool(part, axes, block)
-            cells = _near(entries(block, metric, missing), pool, metric, missing)
-            label = [scenario, *map(short, values)]
-            table.rows.append([*label, *(cells.get(m, "-") for m in methods)])
-    return table
+def _method_rows(
+    frame: pd.DataFrame, block: pd.DataFrame, metric: str, missing: str
+) -> Iterable[list[str | Entry]]:
+    columns = spread(frame)
+    cells = [_marked(frame, block[block[SPREAD] == c], metric, missing) for c in columns]
+    for method in methods_of(measured(block, metric)):
+        yield [method, *(cell.get(method, "-") for cell in cells)]
+    yield from _published_rows(block, metric, columns)
 
 
-def entries(block: pd.DataFrame, metric: str, missing: str) -> dict[str, Entry]:
-    """Each method's entry over the problems of a block, the best one marked."""
-    problems = set(block["problem"])
-    values = block[block["metric"] == metric].set_index(["method", "problem"])["value"]
-    have = {m: values.loc[m] for m in in_order(values.index.get_level_values(0))}
+def _block_row(
+    frame: pd.DataFrame, block: pd.DataFrame, metric: str, missing: str
+) -> Iterable[list[str | Entry]]:
+    found = _marked(frame, block, metric, missing)
+    if found:
+        yield [found.get(method, "-") for method in methods_of(measured(frame, metric))]
+
+
+def _single_rows(
+    frame: pd.DataFrame, block: pd.DataFrame, metric: str, missing: str
+) -> Iterable[list[str | Entry]]:
+    for method, entry in _marked(frame, block, metric, missing).items():
+        yield [method, entry]
+
+
+def split(frame: pd.DataFrame, axes: Sequence[str]) -> list[tuple[tuple, pd.DataFrame]]:
+    """The blocks of a frame in order: (values of the axes, rows)."""
+    if not axes:
+        return [((), frame)]
+    places = [{value: k for k, value in enumerate(values_of(frame, axis))} for axis in axes]
+    groups = frame.groupby(list(axes), sort=False, dropna=False)
+    return sorted(
+        ((values, block) for values, block in groups),
+        key=lambda group: [place.get(v, -1) for place, v in zip(places, group[0], strict=True)],
+    )
+
+
+def _marked(
+    frame: pd.DataFrame, block: pd.DataFrame, metric: str, missing: str
+) -> dict[str, Entry]:
+    """The entries of a cell, what is not significantly worse than the best marked."""
+    if block.empty:
+        return {}
+    pool = np.full(len(frame), True)
+    for axis in blocks(frame):
+        value = block[axis].iloc[0]
+        if axis != "d":
+            pool &= frame[axis].isna() if value != value else frame[axis] == value
+    return _near(entries(block, metric, missing), frame[pool], metric, missing)
+
+
+def by_scm(frame: pd.DataFrame, metric: str) -> dict[str, pd.Series]:
+    """Each method's errors, one an SCM (its settings averaged): {method: {scm: value}}."""
+    rows = measured(frame, metric)
+    means = rows.groupby(["method", "scm"], sort=False)["value"].mean()
+    return {m: means.loc[m] for m in methods_of(rows)}
+
+
+def entries(block: pd.DataFrame, metric: str, missing: str = "show") -> dict[str, Entry]:
+    """Each method's entry over the SCMs of a block, the best one marked.
+
+    Raises:
+        ValueError: methods have unequal sets of SCMs and `missing` is "error".
+    """
+    scms = set(block["scm"])
+    have = by_scm(block, metric)
     if missing == "common" and have:
-        problems = set.intersection(*(set(v.index) for v in have.values()))
-        have = {m: v[v.index.isin(problems)] for m, v in have.items()}
-    short = [f"{m} {len(v)}/{len(problems)}" for m, v in have.items() if len(v) < len(problems)]
-    if short and missing == "error":
-        place = f"{block['scenario'].iloc[0]} d={block['d'].iloc[0]}"
+        scms = set.intersection(*(set(v.index) for v in have.values()))
+        have = {m: v[v.index.isin(scms)] for m, v in have.items()}
+    few = [f"{m} {len(v)}/{len(scms)}" for m, v in have.items() if len(v) < len(scms)]
+    if few and missing == "error":
+        place = ", ".join(f"{a} {short(block[a].iloc[0])}" for a in blocks(block)) or "all"
         raise ValueError(
-            f"{metric}, {place}: unequal sets of problems ({', '.join(short)}); "
+            f"{metric}, {place}: unequal sets of SCMs ({', '.join(few)}); "
             "choose --missing common or show"
         )
     digits = METRICS[metric].digits
-    found = {
-        m: Entry(*mean_se(v), len(v), len(problems), digits=digits)
-        for m, v in have.items()
-        if len(v)
-    }
-    rivals = {m: round(e.mean, digits) for m, e in found.items() if m not in CONTROLS}
+    found = {m: Entry.of(v.to_numpy(), len(scms), digits) for m, v in have.items() if len(v)}
+    compete = set(baselines(block)["method"])
+    rivals = {m: round(e.mean, digits) for m, e in found.items() if m in compete}
     best = {m for m in rivals if rivals[m] == min(rivals.values())}
     told_apart = len(best) < len(rivals) or len(rivals) == 1
     return {m: replace(e, best=told_apart and m in best) for m, e in found.items()}
-
-
-def _pool(frame: pd.DataFrame, axes: Sequence[str], block: pd.DataFrame) -> pd.DataFrame:
-    """The rows like those of a block, whatever their d: the SCMs that a test may use."""
-    same = [axis for axis in axes if axis != "d"]
-    return frame[(frame[same] == block[same].iloc[0]).all(axis=1)]
 
 
 def _near(
@@ -194,88 +228,95 @@ def _near(
     Methods that lack SCMs of the pool are not tested, unless `missing` is "common".
     """
     best = [m for m in cells if cells[m].best]
-    rivals = pool[~pool["method"].isin(CONTROLS)]
-    problems = rivals["problem"].unique()
-    errors = rivals[rivals["metric"] == metric].pivot(
-        index="problem", columns="method", values="value"
-    )
-    errors = errors.dropna() if missing == "common" else errors.reindex(problems).dropna(axis=1)
+    rivals = baselines(pool)
+    errors = pd.DataFrame(by_scm(rivals, metric))
+    every = errors.reindex(rivals["scm"].unique())
+    errors = every.dropna() if missing == "common" else every.dropna(axis=1)
     first = min(best, key=lambda m: cells[m].mean, default=None)
     near = not_worse(errors, first) if first in errors and len(errors.columns) > 1 else set()
     return {m: replace(e, near=m in near and not e.best) for m, e in cells.items()}
 
 
-def published_figures(block: pd.DataFrame, metric: str) -> dict[str, dict[str, Figure]]:
-    """Published figures beside a block: {method: {scenario: figure}}."""
-    first = block.iloc[0]
-    if first["given_graph"] != "true" or first["noise"] or not first["suite"].startswith("lorch"):
-        return {}
-    place = (first["d"], first["n_context"], first["shift"], first["alpha"])
-    found: dict[str, dict[str, Figure]] = {}
-    for figure in matching(metric, *place):
-        found.setdefault(figure.method, {})[figure.scenario] = figure
-    return found
+def place_of(block: pd.DataFrame) -> Mapping[Hashable, object]:
+    """The axes of a block's first row."""
+    return block[axes_of(block)].iloc[0].to_dict()
 
 
-def _published_rows(block: pd.DataFrame, metric: str, scenarios: Sequence[str]) -> list[list]:
+def _published_rows(block: pd.DataFrame, metric: str, columns: Sequence[str]) -> list[list]:
     rows = []
-    for method, by_scenario in sorted(published_figures(block, metric).items()):
-        figures = [by_scenario.get(s) for s in scenarios]
-        text = ["-" if f is None else f"{f.mean:.2f} ({f.se:.2f})" for f in figures]
-        rows.append([f"{method} (paper)", *text])
+    figures = beside(metric, block["scm"].iloc[0], place_of(block))
+    for method, by_scenario in sorted(figures.items()):
+        found = [by_scenario.get(c) for c in columns]
+        text = ["-" if f is None else f"{f.mean:.2f} ({f.se:.2f})" for f in found]
+        if any(f is not None for f in found):
+            rows.append([f"{method} (paper)", *text])
     return rows
 
 
 def _caption(frame: pd.DataFrame, metric: str) -> str:
+    axes = blocks(frame)
     fixed = [
-        f"{axis} {frame[axis].iloc[0]}"
-        for axis in SWEEPS
-        if frame[axis].nunique() == 1 and frame[axis].iloc[0] != ""
+        f"{axis} {short(frame[axis].iloc[0])}"
+        for axis in axes_of(frame)
+        if axis not in (*DRAWS, *axes) and frame[axis].iloc[0] not in ("", 0)
     ]
-    counts = frame.groupby([*blocks(frame), "scenario"])["problem"].nunique()
-    plural = "" if counts.max() == 1 else "s"
-    paper = any(published_figures(block, metric) for _, block in frame.groupby(blocks(frame)))
-    return (
-        f"{METRICS[metric].about}{_unit(metric)}; mean (standard error) over {_range(counts)} "
-        f"problem{plural} each, lower is better, best method bold (controls truth, floor, marginal "
-        f"apart). {_test_note(frame, metric)}{', '.join(fixed)}.{PAPER if paper else ''}"
+    counted = [block["scm"].nunique() for _, block in split(frame, axes)]
+    plural = "" if max(counted) == 1 else "s"
+    apart = [m for m in methods_of(frame) if m not in set(baselines(frame)["method"])]
+    controls = f" ({', '.join(apart)} apart)" if apart else ""
+    paper = spread(frame) and any(
+        beside(metric, block["scm"].iloc[0], place_of(block)) for _, block in split(frame, axes)
     )
+    return (
+        f"{METRICS[metric].about}{_unit(metric)}; mean (standard error) over {_range(counted)} "
+        f"SCM{plural} each, lower is better, best method bold{controls}. "
+        f"{_test_note(frame, metric)}{', '.join(fixed)}{'.' if fixed else ''}"
+        f"{PAPER if paper else ''}"
+    ).strip()
 
 
 def _unit(metric: str) -> str:
     return f", in {METRICS[metric].unit}" if METRICS[metric].unit else ""
 
 
-def _range(counts: pd.Series) -> str:
-    low, high = counts.min(), counts.max()
+def _range(counted: Sequence[int]) -> str:
+    low, high = min(counted), max(counted)
     return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _test_note(frame: pd.DataFrame, metric: str) -> str:
     """What the underlines mean, with the pool and its size, or why there are none."""
-    rivals = frame[(frame["metric"] == metric) & ~frame["method"].isin(CONTROLS)]
+    rivals = baselines(measured(frame, metric))
     methods = rivals["method"].nunique()
-    axes = [axis for axis in blocks(frame) if axis != "d"]
-    counts = rivals.groupby([*axes, "scenario"])["problem"].nunique()
     if methods < 2:
         return ""
-    told = counts[[smallest_p(n, methods - 1) <= ALPHA for n in counts]]
-    if told.empty:
+    axes = [axis for axis in blocks(frame) if axis != "d"]
+    counted = [block["scm"].nunique() for _, block in split(rivals, axes)]
+    told = [n for n in counted if smallest_p(n, methods - 1) <= ALPHA]
+    if not told:
+        plural = "" if max(counted) == 1 else "s"
         return (
-            f"No test of {methods} methods can reject at 5 % over {_range(counts)} "
-            f"SCM{'' if counts.max() == 1 else 's'}. "
+            f"No test of {methods} methods can reject at 5 % over {_range(counted)} SCM{plural}. "
         )
-    pool = "the SCMs of all d" if frame["d"].nunique() > 1 else "the SCMs"
-    short = "" if len(told) == len(counts) else "; columns with fewer are not tested"
+    pool = "the SCMs of all d" if "d" in frame and frame["d"].nunique() > 1 else "the SCMs"
+    few = "" if len(told) == len(counted) else "; pools with fewer are not tested"
     return (
         f"Underlined: not significantly worse (paired signed ranks against the best, Holm, 5 %, "
-        f"over {pool} of a column, {_range(told)}{short}). "
+        f"over {pool} alike in all else, {_range(told)}{few}). "
     )
 
 
-PAPER = f" (paper): {SOURCE}, over 9 (IN) or 6 (OUT) other SCMs, presumably of variant causica."
+PAPER = (
+    f" (paper): {SOURCE}, over 9 (IN) or 6 (OUT) other SCMs, presumably of variant causica. "
+    "Its Cond-FiP noise is smoothed and stands beside noise_published only."
+)
+
+
+EXPLOSIVE = " Where a mean explodes on single SCMs, median and interquartile mean stand beside it."
 
 
 def short(value: object) -> str:
     """A setting as a label."""
-    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:g}"
+    return str(value) or "none"

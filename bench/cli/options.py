@@ -1,6 +1,9 @@
-"""How values of options are spelt."""
+"""How values of options are spelt, the same in every command."""
 
+import argparse
 from collections.abc import Sequence
+
+from bench.analysis.results import Shown
 
 
 def split(text: str) -> list[str]:
@@ -9,7 +12,11 @@ def split(text: str) -> list[str]:
 
 
 def axes(settings: Sequence[str]) -> dict[str, str]:
-    """AXIS=VALUES, one after the other, as a dict."""
+    """AXIS=VALUES, one after the other, as a dict.
+
+    Raises:
+        ValueError: one is not of that form.
+    """
     found = {}
     for setting in settings:
         axis, equals, values = setting.partition("=")
@@ -17,3 +24,9 @@ def axes(settings: Sequence[str]) -> dict[str, str]:
             raise ValueError(f"{setting} is not of the form AXIS=VALUES")
         found[axis.lower()] = values
     return found
+
+
+def shown(options: argparse.Namespace) -> Shown:
+    """What --methods and --where narrow results to."""
+    where = {axis: values.split(",") for axis, values in axes(options.where).items()}
+    return Shown(split(options.methods), where)

@@ -1,7 +1,6 @@
 """The command line: python -m bench ..."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,13 +9,11 @@ from typing import NoReturn
 from bench.analysis.plots import PLOTS
 from bench.analysis.render import FORMATS
 from bench.analysis.table import MISSING
-from bench.cli import commands
+from bench.cli import own, show
+from bench.cli import run as suites
 from bench.metrics import METRICS
 from bench.registry import Unavailable
-from bench.run.backends import BACKENDS
 from bench.run.execute import INTERRUPTED, WRONG, resume_command
-from bench.run.records import FAILED
-from bench.run.units import seconds, size
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,6 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def run(options: argparse.Namespace) -> int:
+    """Runs a suite, or every method on a user's own table."""
+    if (options.suite is None) == (options.data is None):
+        raise ValueError("run needs either --suite NAME or --data FILE --graph FILE")
+    if options.data:
+        return own.run_own(options)
+    if options.graph or options.do or options.n:
+        raise ValueError("--graph, --do and --n go with --data")
+    return suites.run_suite(options, show.finish)
+
+
 def parser() -> Parser:
     """All commands and their options."""
     top = Parser(prog="python -m bench", description="Benchmark of learnt structural causal models")
@@ -52,68 +60,102 @@ def parser() -> Parser:
         part.set_defaults(command=command)
         return part
 
-    listing = add("list", commands.list_things, "what there is to run")
-    listing.add_argument("what", nargs="?", choices=("suites", "methods", "discovery", "metrics"))
-    _run_options(
-        add("run", commands.run, "run a grid of problems and methods, then print its tables")
-    )
-    table = _folder(add("table", commands.table_command, "print the tables of a run"))
-    table.add_argument("--metric", choices=METRICS)
-    table.add_argument("--amortization", action="store_true", help="when pretraining pays")
-    table.add_argument("--format", choices=FORMATS, default="md")
-    table.add_argument("--missing", choices=MISSING, default="error")
-    table.add_argument("--compare", choices=("paper",))
-    table.add_argument("--like", type=int, metavar="N", help="the layout of the paper's table N")
-    table.add_argument("--out", type=Path, metavar="FILE")
-    plot = _folder(add("plot", commands.plot_command, "draw the figures of a run as PNG and PDF"))
-    plot.add_argument("--kind", choices=PLOTS, action="append")
-    page = _folder(add("report", commands.report_command, "write one HTML page of a run"))
-    page.add_argument("--beside", type=Path, metavar="DIR", help="a second run to compare with")
-    page.add_argument("--fast", action="store_true", help="no plots that fit methods again")
-    compare = add(
-        "compare", commands.compare_command, "a run beside the published figures or another run"
-    )
-    compare.add_argument("folder", type=Path)
-    compare.add_argument("other", type=Path, help="paper, or the folder of a second run")
-    compare.add_argument("--count", action="store_true", help="beside the paper: how often lower")
-    compare.add_argument(
-        "--methods", default="", metavar="A,B", help="of the first run; default: all"
-    )
-    compare.add_argument("--format", choices=FORMATS, default="md")
-    checks = add("check", commands.check, "try every law on one method")
-    checks.add_argument("method", help="a registered name or module:Class")
-    start = add("new-method", commands.scaffold, "write a method and its test to start from")
-    start.add_argument("name")
-    add("speed", commands.speed_command, "time our own code beside references in the same run")
+    listing = add("list", show.list_things, "what there is to run, and what is published")
+    listing.add_argument("what", nargs="?", choices=show.LISTS, help="default: all of them")
+    _run_options(add("run", run, "run a grid of problems and methods, then print its tables"))
+    _table_options(add("table", show.table_command, "print the tables of runs"))
+    _plot_options(add("plot", show.plot_command, "draw the figures of runs as PNG and PDF"))
+    _report_options(add("report", show.report_command, "write one HTML page of runs"))
+    about = "runs beside the published figures, another run, or the published run of their cells"
+    _compare_options(add("compare", show.compare_command, about))
+    _folder_options(add)
+    checks = add("check", show.check, "try every law on one method")
+    checks.add_argument("method", metavar="METHOD", help="a registered name or module:Class")
+    for what in ("method", "suite", "metric"):
+        start = add(f"new-{what}", show.scaffold, f"write a {what} and its test to start from")
+        start.add_argument("name", metavar="NAME", help="small letters, digits and _")
+        start.set_defaults(what=f"new-{what}")
+    add("speed", show.speed_command, "time our own code beside references in the same run")
     return top
 
 
-def _folder(part: Parser) -> Parser:
-    part.add_argument("folder", type=Path, nargs="?", help="default: the newest in results/")
-    return part
+RUN = "a folder, or the name of a published run (see list published)"
+
+
+def _shown_options(part: Parser, several: str) -> None:
+    """The runs to show, and what of them."""
+    part.add_argument("runs", nargs="*", metavar="RUN", help=f"{several}; {RUN}")
+    part.add_argument("--methods", default="", metavar="A,B", help="show these only; default: all")
+    part.add_argument(
+        "--where",
+        nargs="+",
+        default=[],
+        metavar="AXIS=VALUES",
+        action="extend",
+        help="show problems with these settings only, as in --where d=10,20 scenario=RFF_IN",
+    )
+
+
+def _format_option(part: Parser) -> None:
+    part.add_argument(
+        "--format", choices=FORMATS, default="md", help="Markdown, LaTeX or CSV; default: md"
+    )
+
+
+def _table_options(part: Parser) -> None:
+    _shown_options(part, "joined on settings; default: the newest in results/")
+    part.add_argument("--metric", choices=METRICS, help="one table; default: all there are")
+    part.add_argument("--amortization", action="store_true", help="when pretraining has paid")
+    part.add_argument("--like", type=int, metavar="N", help="the layout of the paper's table N")
+    part.add_argument(
+        "--missing",
+        choices=MISSING,
+        default="error",
+        help="what to do where methods lack SCMs: refuse (default), take the common ones, or "
+        "average what is there and print n/N",
+    )
+    _format_option(part)
+    part.add_argument("--out", type=Path, metavar="FILE", help="write there; default: print")
+
+
+def _plot_options(part: Parser) -> None:
+    _shown_options(part, "joined on settings; default: the newest in results/")
+    part.add_argument(
+        "--kind", choices=PLOTS, action="append", help="may be repeated; default: all that fit"
+    )
+    about = "where to draw; default: figures/ of the first RUN"
+    part.add_argument("--out", type=Path, metavar="DIR", help=about)
+
+
+def _report_options(part: Parser) -> None:
+    _shown_options(part, "joined on settings; default: the newest in results/")
+    part.add_argument("--beside", metavar="RUN", help="a second run to compare with")
+    part.add_argument("--fast", action="store_true", help="no plots that fit methods again")
+
+
+def _compare_options(part: Parser) -> None:
+    _shown_options(
+        part,
+        "the last one is what the others are compared with: a run, or the word paper; with one "
+        "alone, the published run of its cells",
+    )
+    about = "beside the paper: every cell; default: pooled over cells, with intervals"
+    part.add_argument("--cells", action="store_true", help=about)
+    _format_option(part)
+
+
+def _folder_options(add: Callable) -> None:
+    rebuild = add("rebuild", show.rebuild_command, "make tables, figures and page from records")
+    rebuild.add_argument("folder", metavar="RUN", help=RUN)
+    about = "write results/published/NAME instead: records packed, tables as Markdown"
+    rebuild.add_argument("--publish", metavar="NAME", help=about)
+    merge = add("merge", show.merge_command, "two runs as one, the second where both have a cell")
+    merge.add_argument("first", metavar="A", help=RUN)
+    merge.add_argument("second", metavar="B", help=RUN)
+    merge.add_argument("target", type=Path, metavar="OUT", help="a new folder")
 
 
 def _run_options(part: Parser) -> None:
-    part.add_argument("--suite")
-    part.add_argument("--preset", default="quick")
-    part.add_argument("--methods", default="", help="a,b or module:Class or all")
-    part.add_argument("--where", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
-    part.add_argument("--set", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
-    part.add_argument("--data", type=Path, help="your own CSV table")
-    part.add_argument("--graph", type=Path, help="its edge list, header source,target")
-    part.add_argument("--do", action="append", default=[], metavar="NAME=VALUE")
-    part.add_argument("--n", type=int, help="rows to sample from your own table's SCMs")
-    part.add_argument("--jobs", type=int, default=os.cpu_count())
-    part.add_argument("--backend", choices=BACKENDS, default="loky")
-    part.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster; else one starts")
-    about = "of a cell; default 1h; 0: none"
-    part.add_argument("--timeout", type=seconds, default="1h", metavar="20m", help=about)
-    about = "of a cell, resident; default: 90%% of the memory / jobs; 0: no limit"
-    part.add_argument("--max-mem", type=size, metavar="4G", help=about)
-    part.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    part.add_argument("--seed", type=int, default=0)
-    part.add_argument("--out", type=Path, metavar="DIR")
-    part.add_argument("--force", default="", metavar="METHODS")
-    part.add_argument("--retry", default=",".join(FAILED), metavar="STATUSES")
-    part.add_argument("--dry-run", action="store_true")
-    part.add_argument("--quiet", action="store_true")
+    suites.add_suite_options(part)
+    own.add_own_options(part)
+    suites.add_options(part)

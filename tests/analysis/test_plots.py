@@ -9,12 +9,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from bench.analysis.plots import PLOTS, kinds_for, save
-from bench.analysis.plots.style import CONTROL_LOOKS, LOOKS, style
+from bench.analysis.plots.style import style
 from bench.analysis.rankings import friedman
-from bench.analysis.table import read_results
+from bench.analysis.results import read_results
 from bench.cli.parser import main
-from tests.made_rows import FOURTEEN, made_run, rows
-from tests.test_cli import fails_with
+from bench.registry import METHODS, names
+from tests.cli.test_cli import fails_with
+from tests.made_rows import CONTROLS, MANY, made_run, rows
 
 MADE = made_run()
 DRAWN = ("bars", "d", "heatmap", "floor", "runtime", "ranks", "profile")
@@ -66,14 +67,34 @@ def overlaps(figure):
 def test_no_labels_overlap_with_more_than_fourteen_methods(kind):
     drawing = PLOTS[kind](MADE)
     assert overlaps(drawing.figure) == []
-    assert set(drawing.numbers["method"]) >= set(FOURTEEN) - {"truth", "floor", "marginal"}
+    assert set(drawing.numbers["method"]) >= set(MANY) - set(CONTROLS)
 
 
-def test_methods_differ_in_colour_and_in_grey():
-    looks = LOOKS | CONTROL_LOOKS
-    assert len({colour for colour, _ in looks.values()}) == len(looks)
-    assert len({marker for _, marker in looks.values()}) == len(looks)
+def test_registered_methods_differ_in_colour_and_in_grey():
+    baselines = [name for name in names(METHODS) if name not in CONTROLS]
+    looks = [style(name) for name in baselines]
+    looks += [style(name, role) for name, role in CONTROLS.items()]
+    assert len({(look["color"], look["marker"]) for look in looks}) == len(looks)
+    assert len({style(name)["color"] for name in MANY if name in baselines}) >= 10
     assert style("somebody.else:Method") == style("somebody.else:Method")
+
+
+def test_what_explodes_ends_at_the_edge_with_its_number():
+    errors = {"marginal": [1.0, 1.0], "gp": [0.1, 0.2], "dowhy": [1e9, 2e9]}
+    frame = pd.DataFrame(rows(errors) + rows(errors, d=20))
+    for kind in ("bars", "d"):
+        figure = PLOTS[kind](frame).figure
+        axes = figure.axes[0]
+        assert axes.get_ylim()[1] < 10
+        assert "1.5e+09" in {text.get_text() for text in axes.texts}
+
+
+def test_an_axis_of_a_suites_own_has_a_plot():
+    errors = {"gp": [0.1, 0.2], "linear": [0.2, 0.3]}
+    frame = pd.DataFrame(rows(errors, n_query=400) + rows(errors, n_query=400, alpha=1.0, d=20))
+    frame["strength"] = frame["d"] / 10
+    assert "axis" in kinds_for(frame)
+    assert set(PLOTS["axis"].numbers(frame)["x"]) == {1.0, 2.0}
 
 
 def test_a_method_has_the_same_colour_in_every_plot():
@@ -98,6 +119,7 @@ def test_the_numbers_behind_a_plot_are_its_file(tmp_path):
 def test_ranks_and_floor_ratios_by_hand():
     errors = {
         "floor": [1.0, 2.0, 4.0],
+        "marginal": [20.0, 20.0, 20.0],
         "gp": [2.0, 4.0, 8.0],
         "mlp": [1.0, 8.0, 16.0],
         "linear": [9.0, 9.0, 9.0],
@@ -108,7 +130,7 @@ def test_ranks_and_floor_ratios_by_hand():
     assert ratios.loc["mlp", "ratio"] == pytest.approx(16 ** (1 / 3))
     ranks = PLOTS["ranks"].numbers(frame).set_index("method")
     assert ranks["mean_rank"].to_dict() == pytest.approx({"gp": 4 / 3, "mlp": 2, "linear": 8 / 3})
-    matrix = pd.DataFrame(errors).drop(columns="floor")
+    matrix = pd.DataFrame(errors)[["gp", "mlp", "linear"]]
     assert ranks["cd"].unique() == pytest.approx(friedman(matrix).cd)
 
 
@@ -163,6 +185,6 @@ def test_a_plot_that_the_run_cannot_fill_is_one_line(smoke, capsys):
 
 def test_methods_without_a_problem_in_common_are_not_compared():
     frame = made_run(("floor", "linear", "gp", "mlp"), ds=(10,))
-    frame = frame[(frame["method"] != "gp") | (frame["problem"].str.endswith("-0"))]
-    frame = frame[(frame["method"] != "mlp") | (frame["problem"].str.endswith("-1"))]
+    frame = frame[(frame["method"] != "gp") | (frame["task"].str.endswith("/0"))]
+    frame = frame[(frame["method"] != "mlp") | (frame["task"].str.endswith("/1"))]
     assert not {"floor", "ranks", "profile"} & set(kinds_for(frame))

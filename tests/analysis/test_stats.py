@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from bench import rankings, stats
+from bench.analysis import rankings, stats
 
 # AUC of four variants of C4.5 on 14 data sets: Demsar, JMLR 7, 2006, table 6. Its ranks are of
 # unrounded figures: in the 13th row the third variant is printed like the fourth and ranked before.
@@ -129,7 +129,12 @@ def test_interquartile_mean_and_ratio_to_floor_by_hand():
 
 def test_gaps_are_refused_unless_a_policy_is_named():
     rows = pd.DataFrame(
-        {"problem": ["p", "q", "p"], "method": ["a", "a", "b"], "value": [1.0, 2.0, 3.0]}
+        {
+            "task": ["p", "q", "p"],
+            "scm": ["p", "q", "p"],
+            "method": ["a", "a", "b"],
+            "value": [1.0, 2.0, 3.0],
+        }
     )
     with pytest.raises(ValueError, match="b 1/2.*name a policy"):
         stats.blocks_by_methods(rows)

@@ -7,17 +7,16 @@ import pandas as pd
 from bench.analysis.plots import comparisons, errors, fits, problems, sweeps
 from bench.analysis.plots.kind import Drawing, Kind, save
 from bench.analysis.refit import can_remake
-from bench.scm.prior import SCENARIOS
+from bench.analysis.results import axes_of
 
 __all__ = ["PLOTS", "Drawing", "Kind", "kinds_for", "save"]
 
-
-def _lorch(frame: pd.DataFrame) -> bool:
-    return set(frame["scenario"]) <= set(SCENARIOS)
+MANY = 6
 
 
-def _synthetic(frame: pd.DataFrame) -> bool:
-    return _lorch(frame) and can_remake(frame)
+def _known(frame: pd.DataFrame) -> bool:
+    """Whether the problems can be made again and have a truth, which scores noise."""
+    return can_remake(frame) and "noise" in set(frame["metric"])
 
 
 def _floored(frame: pd.DataFrame) -> bool:
@@ -25,13 +24,21 @@ def _floored(frame: pd.DataFrame) -> bool:
 
 
 def _swept(frame: pd.DataFrame, axis: str) -> bool:
-    return frame[axis].nunique() > 1
+    return axis in axes_of(frame) and frame[axis].nunique() > 1
+
+
+def _corrupted(frame: pd.DataFrame) -> bool:
+    return "given" in axes_of(frame) and "corrupt" in set(frame["given"])
+
+
+def _many(frame: pd.DataFrame) -> bool:
+    return errors.bar_numbers(frame)["panel"].nunique() > MANY
 
 
 PLOTS: dict[str, Kind] = {
     "bars": Kind(
-        "Mean error by method and scenario, all d together; whiskers are one standard error.",
-        errors.mean_errors,
+        "Mean error by method and setting, all d together; whiskers are one standard error.",
+        errors.bar_numbers,
         errors.draw_bars,
         lambda frame: True,
     ),
@@ -39,7 +46,7 @@ PLOTS: dict[str, Kind] = {
         "Error against the number of nodes; bars are standard errors.",
         partial(sweeps.sweep, axis="d"),
         sweeps.draw_sweep,
-        lambda frame: _lorch(frame) and _swept(frame, "d"),
+        partial(_swept, axis="d"),
     ),
     "rows": Kind(
         "Error against the number of context rows; bars are standard errors.",
@@ -57,17 +64,23 @@ PLOTS: dict[str, Kind] = {
         "Error against the distance of the given graph from the true one.",
         sweeps.graph_numbers,
         sweeps.draw_sweep,
-        lambda frame: bool(set(frame["given_graph"]) - {"true"}),
+        _corrupted,
+    ),
+    "axis": Kind(
+        "Error against an axis of the suite's own; bars are standard errors.",
+        sweeps.own_numbers,
+        sweeps.draw_sweep,
+        lambda frame: sweeps.own_axis(frame) is not None,
     ),
     "heatmap": Kind(
         "Mean error, written; its colour is the ratio to the best method that is no control.",
-        errors.mean_errors,
+        errors.bar_numbers,
         errors.draw_heatmap,
-        lambda frame: not _lorch(frame),
+        _many,
     ),
     "floor": Kind(
-        "Geometric mean of error / floor over SCMs, with bootstrap intervals (95 %) over SCMs "
-        "stratified by d; 1 is the floor.",
+        "Geometric mean of error / best reference over SCMs, with bootstrap intervals (95 %) over "
+        "SCMs within strata of the design; 1 is the reference.",
         errors.floor_ratios,
         errors.draw_floor,
         _floored,
@@ -79,14 +92,14 @@ PLOTS: dict[str, Kind] = {
         lambda frame: True,
     ),
     "ranks": Kind(
-        "Mean ranks over the problems that all methods have, 1 the best; bars join methods that "
+        "Mean ranks over the SCMs that all methods have, 1 the best; bars join methods that "
         "Nemenyi's test does not tell apart at 5 %.",
         comparisons.rank_numbers,
         comparisons.draw_ranks,
         comparisons.can_rank,
     ),
     "profile": Kind(
-        "Share of problems on which a method is within a factor of the best one there.",
+        "Share of SCMs on which a method is within a factor of the best one there.",
         comparisons.profile_numbers,
         comparisons.draw_profile,
         comparisons.can_profile,
@@ -96,7 +109,7 @@ PLOTS: dict[str, Kind] = {
         "(2.5, 25, 50, 75, 97.5 %).",
         problems.problem_numbers,
         problems.draw_problems,
-        _synthetic,
+        _known,
     ),
     "nodes": Kind(
         "Error of F by number of parents, of methods fitted again to one SCM a kind at the "
@@ -104,21 +117,21 @@ PLOTS: dict[str, Kind] = {
         "deviations of the node.",
         fits.node_numbers,
         fits.draw_nodes,
-        lambda frame: _synthetic(frame) and bool(fits.node_methods(fits.one_a_kind(frame))),
+        lambda frame: _known(frame) and bool(fits.node_methods(fits.one_a_kind(frame))),
         refits=True,
     ),
     "mechanism": Kind(
         "F of one node over one parent, true and predicted, other parents at their means.",
         fits.mechanism_numbers,
         fits.draw_mechanism,
-        _synthetic,
+        _known,
         refits=True,
     ),
     "pairs": Kind(
         "Query rows and as many draws of the best method that fits fast, nodes with most edges.",
         fits.pair_numbers,
         fits.draw_pairs,
-        lambda frame: can_remake(frame) and not _lorch(frame) and fits.can_pair(frame),
+        lambda frame: can_remake(frame) and not _known(frame) and fits.can_pair(frame),
         refits=True,
     ),
 }

@@ -7,27 +7,38 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.plots.style import line, new_figure, panels, style, with_legend
+from bench.analysis.plots.style import (
+    line,
+    new_figure,
+    panels,
+    roles,
+    style,
+    unique,
+    with_legend,
+)
 from bench.analysis.rankings import Friedman, friedman, performance_profile
-from bench.analysis.table import in_order, metrics_of
-from bench.registry import CONTROLS
+from bench.analysis.results import baselines, measured, metrics_of
+from bench.analysis.stats import blocks_by_methods
 
 FACTORS = np.geomspace(1, 16, 61)
 
 
 def rivals(frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
-    """(metric, errors) of methods that are no controls over the problems that all of them have."""
-    rows = frame[~frame["method"].isin(CONTROLS)]
+    """(metric, errors) of methods that are no controls over the SCMs that all of them have."""
+    rows = baselines(frame)
     for metric in metrics_of(rows):
-        errors = rows[rows["metric"] == metric]
+        errors = measured(rows, metric)
         if errors["method"].nunique() > 2 and metric not in ("graph_distance", "mmd_context"):
-            common = errors.pivot(index="problem", columns="method", values="value").dropna()
+            try:
+                common = blocks_by_methods(errors, "common")
+            except ValueError:  # no SCM that all methods have
+                continue
             if len(common) > 1:
                 yield metric, common
 
 
 def can_rank(frame: pd.DataFrame) -> bool:
-    """Whether three methods share two problems in some metric."""
+    """Whether three methods share two SCMs in some metric."""
     return any(True for _ in rivals(frame))
 
 
@@ -37,7 +48,10 @@ def rank_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     for metric, errors in rivals(frame):
         test = friedman(errors)
         shared = {"metric": metric, "n": test.n, "chi2": test.chi2, "p": test.p, "cd": test.cd}
-        found += [{**shared, "method": m, "mean_rank": r} for m, r in test.mean_ranks.items()]
+        found += [
+            {**shared, "method": m, "role": "baseline", "mean_rank": r}
+            for m, r in test.mean_ranks.items()
+        ]
     return pd.DataFrame(found)
 
 
@@ -74,7 +88,7 @@ def _diagram(axes: Axes, metric: str, test: Friedman) -> None:
         axes.plot((ends.min() - 0.05, ends.max() + 0.05), (y, y), color="#555555", linewidth=3)
     _labels(axes, test.mean_ranks, below)
     axes.set_title(
-        f"{metric}: mean rank over {test.n} problems, Friedman p = {test.p:.2g}, "
+        f"{metric}: mean rank over {test.n} SCMs, Friedman p = {test.p:.2g}, "
         f"critical difference {test.cd:.2f} at 5 %",
         fontsize=9,
     )
@@ -102,7 +116,7 @@ def profile_numbers(frame: pd.DataFrame) -> pd.DataFrame:
         if (errors > 0).all(axis=None):
             long = performance_profile(errors, FACTORS).reset_index()
             long = long.melt("factor", var_name="method", value_name="share")
-            found.append(long.assign(metric=metric, n=len(errors)))
+            found.append(long.assign(role="baseline", metric=metric, n=len(errors)))
     return pd.concat(found) if found else pd.DataFrame()
 
 
@@ -113,17 +127,17 @@ def can_profile(frame: pd.DataFrame) -> bool:
 
 def draw_profile(numbers: pd.DataFrame) -> Figure:
     """Performance profiles (Dolan and More 2002), a panel a metric: higher is better."""
-    metrics = metrics_of(numbers)
+    metrics = unique(numbers["metric"])
     figure, axes = panels(len(metrics), width=4.6, height=3.1)
     for part, metric in zip(axes, metrics, strict=True):
         rows = numbers[numbers["metric"] == metric]
-        methods = in_order(rows["method"])
+        methods = roles(rows)
         for k, method in enumerate(methods):
             curve = rows[rows["method"] == method]
             marks = {"markevery": (4 * k % 20, 20)}
             part.plot(curve["factor"], curve["share"], label=method, **line(method), **marks)
-        part.set(xscale="log", ylim=(-0.03, 1.03), title=f"{metric}, {rows['n'].iloc[0]} problems")
+        part.set(xscale="log", ylim=(-0.03, 1.03), title=f"{metric}, {rows['n'].iloc[0]} SCMs")
         part.set_xticks((1, 2, 4, 8, 16), ("1", "2", "4", "8", "16"))
         part.set_xticks([], minor=True)
-        part.set(xlabel="within this factor of the best", ylabel="share of problems")
+        part.set(xlabel="within this factor of the best", ylabel="share of SCMs")
     return with_legend(figure, *axes)

@@ -1,4 +1,4 @@
-"""Errors by scenario: grouped bars, a heat map, the ratio to the floor, and against run time."""
+"""Errors by panel: grouped bars, a heat map, the ratio to the floor, and against run time."""
 
 from collections.abc import Iterable
 
@@ -7,31 +7,32 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.plots.style import filling, new_figure, panels, plain_log, style, with_legend
-from bench.analysis.stats import bootstrap_interval, log_ratio_to_floor, mean_se
-from bench.analysis.table import in_order, metrics_of, scenarios_of
-from bench.registry import CONTROLS
+from bench.analysis.plots.kind import in_panels, mean_errors
+from bench.analysis.plots.style import (
+    clipped,
+    filling,
+    new_figure,
+    panels,
+    plain_log,
+    roles,
+    style,
+    top_of,
+    unique,
+    with_legend,
+)
+from bench.analysis.results import measured, metrics_of, roles_of
+from bench.analysis.stats import bootstrap_interval, by_task, log_ratio_to_floor, mean_by_scm
+from bench.analysis.summary import floor_of, strata_of
 
 
-def variants_apart(frame: pd.DataFrame) -> pd.DataFrame:
-    """Scenarios named with their variant where there are several, so that none are pooled."""
-    if frame["variant"].nunique() == 1:
-        return frame
-    return frame.assign(scenario=frame["scenario"] + " (" + frame["variant"] + ")")
-
-
-def mean_errors(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard error by metric, scenario and method, all d together."""
-    rows = variants_apart(frame)
-    rows = rows[(rows["metric"] != "") & (rows["method"] != "truth")]
-    groups = rows.groupby(["metric", "scenario", "method"], sort=False)["value"]
-    found = [(*place, *mean_se(values), len(values)) for place, values in groups]
-    return pd.DataFrame(found, columns=["metric", "scenario", "method", "mean", "se", "n"])
+def bar_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard error by metric, panel and method, all d together."""
+    return mean_errors(in_panels(frame))
 
 
 def draw_bars(numbers: pd.DataFrame) -> Figure:
-    """A panel a metric, a group a scenario, a bar a method; whiskers are one standard error."""
-    metrics = metrics_of(numbers)
+    """A panel a metric, a group a setting, a bar a method; whiskers are one standard error."""
+    metrics = unique(numbers["metric"])
     figure, axes = panels(len(metrics), width=6.5, height=3.2)
     for part, metric in zip(axes, metrics, strict=True):
         _grouped_bars(part, numbers[numbers["metric"] == metric])
@@ -40,37 +41,43 @@ def draw_bars(numbers: pd.DataFrame) -> Figure:
 
 
 def _grouped_bars(axes: Axes, rows: pd.DataFrame) -> None:
-    methods, scenarios = in_order(rows["method"]), scenarios_of(rows)
-    width = min(0.85 / len(methods), 0.2)
-    for k, method in enumerate(methods):
-        cells = rows[rows["method"] == method].set_index("scenario").reindex(scenarios)
-        x = np.arange(len(scenarios)) + (k - (len(methods) - 1) / 2) * width
+    known, groups, limit = roles(rows), unique(rows["panel"]), top_of(rows)
+    width = min(0.85 / len(known), 0.2)
+    for k, (method, role) in enumerate(known.items()):
+        cells = rows[rows["method"] == method].set_index("panel").reindex(groups)
+        x = np.arange(len(groups)) + (k - (len(known) - 1) / 2) * width
+        look = filling(method, role)
+        above = cells["mean"] > (limit or np.inf)
         edge = {"edgecolor": "#222222", "linewidth": 0.4, "error_kw": {"linewidth": 0.8}}
-        axes.bar(x, cells["mean"], width, yerr=cells["se"], label=method, **filling(method), **edge)
-    crowded = len(scenarios) * max(map(len, scenarios)) > 60
-    turned = {"rotation": 20 if len(scenarios) < 9 else 60, "ha": "right", "fontsize": 8}
-    axes.set_xticks(range(len(scenarios)), scenarios, **(turned if crowded else {}))
-    axes.set_xlim(-0.7, len(scenarios) - 0.3)
+        heights, errors = cells["mean"].where(~above, limit), cells["se"].where(~above)
+        axes.bar(x, heights, width, yerr=errors, label=method, **look, **edge)
+        for place in np.flatnonzero(above):
+            clipped(axes, x[place], cells["mean"].iloc[place], limit, "#222222")
+    crowded = len(groups) * max(map(len, groups)) > 60
+    turned = {"rotation": 20 if len(groups) < 9 else 60, "ha": "right", "fontsize": 8}
+    axes.set_xticks(range(len(groups)), groups, **(turned if crowded else {}))
+    axes.set_xlim(-0.7, len(groups) - 0.3)
+    if limit:
+        axes.set_ylim(0, limit)
 
 
 def draw_heatmap(numbers: pd.DataFrame) -> Figure:
-    """Scenarios by methods: colour is the mean over the best method's, the mean is written."""
+    """Panels by methods: colour is the mean over the best method's, the mean is written."""
     numbers = numbers[numbers["metric"] != "graph_distance"]
-    metrics, methods = metrics_of(numbers), in_order(numbers["method"])
-    scenarios = scenarios_of(numbers)
-    size = (0.62 * len(methods) + 2.2, 0.3 * len(scenarios) + 1.1)
+    metrics, known, groups = unique(numbers["metric"]), roles(numbers), unique(numbers["panel"])
+    size = (0.62 * len(known) + 2.2, 0.3 * len(groups) + 1.1)
     figure, axes = panels(len(metrics), *size)
     for part, metric in zip(axes, metrics, strict=True):
         rows = numbers[numbers["metric"] == metric]
-        table = rows.pivot(index="scenario", columns="method", values="mean")
-        _heat(part, table.reindex(index=scenarios, columns=methods))
+        table = rows.pivot(index="panel", columns="method", values="mean")
+        _heat(part, table.reindex(index=groups, columns=list(known)), known)
         part.set_title(metric, fontsize=10)
     figure.tight_layout()
     return figure
 
 
-def _heat(axes: Axes, table: pd.DataFrame) -> None:
-    rivals = table.drop(columns=[c for c in CONTROLS if c in table])
+def _heat(axes: Axes, table: pd.DataFrame, known: dict[str, str]) -> None:
+    rivals = table[[m for m in table if known[m] == "baseline"]].dropna(axis=1, how="all")
     best = (rivals if len(rivals.columns) else table).min(axis=1)
     ratio = table.div(best, axis=0)
     axes.imshow(np.log2(ratio), cmap="cividis", vmin=-1, vmax=3, aspect="auto")
@@ -83,98 +90,119 @@ def _heat(axes: Axes, table: pd.DataFrame) -> None:
             axes.text(j, i, f"{value:.2g}", color=colour, **text)
 
 
-def floor_pools(frame: pd.DataFrame) -> Iterable[tuple[str, str, pd.DataFrame, pd.Series]]:
-    """(metric, scenario, errors of SCMs that all methods have, their d), all errors positive."""
-    rows = variants_apart(frame)
-    rows = rows[(rows["metric"] != "") & (rows["method"] != "truth")]
-    for (metric, scenario), part in rows.groupby(["metric", "scenario"], sort=False):
-        errors = part.pivot(index="problem", columns="method", values="value").dropna()
-        if "floor" in errors and len(errors) and (errors > 0).all(axis=None):
-            d = part.drop_duplicates("problem").set_index("problem")["d"]
-            yield metric, scenario, errors, d.loc[errors.index]
+Pool = tuple[str, str, str, pd.DataFrame, pd.DataFrame]
+
+
+def floor_pools(frame: pd.DataFrame) -> Iterable[Pool]:
+    """(metric, panel, reference, errors by task that all methods have, rows); errors positive."""
+    for metric in metrics_of(frame):
+        rows = in_panels(measured(frame, metric))
+        rows = rows[rows["role"] != "truth"]
+        for panel, part in rows.groupby("panel", sort=False):
+            try:
+                errors = by_task(part, "common")
+            except ValueError:  # no task that all methods have
+                continue
+            floor = floor_of(errors, roles_of(part))
+            if floor:
+                yield metric, panel, floor, errors, part
 
 
 def floor_ratios(frame: pd.DataFrame) -> pd.DataFrame:
-    """Geometric mean of error / floor over SCMs, by metric, scenario and method, with intervals.
+    """Geometric mean of error / reference over SCMs, by metric, panel and method, with intervals.
 
-    SCMs that some method lacks are left out. The interval is empty where a stratum has one SCM.
+    Settings of one SCM are averaged; what some method lacks is left out. The interval is empty
+    where a stratum has one SCM.
     """
     found = []
-    for metric, scenario, errors, strata in floor_pools(frame):
-        for method in errors.columns.drop("floor"):
-            logs = log_ratio_to_floor(errors[method], errors["floor"])
-            ends = np.exp(_interval(logs, strata))
-            found.append((metric, scenario, method, np.exp(logs.mean()), *ends, len(logs)))
-    return pd.DataFrame(
-        found, columns=["metric", "scenario", "method", "ratio", "low", "high", "n"]
-    )
+    for metric, panel, floor, errors, rows in floor_pools(frame):
+        strata, known = strata_of(rows), roles_of(rows)
+        for method in errors.columns.drop(floor):
+            logs = pd.Series(log_ratio_to_floor(errors[method], errors[floor]), errors.index)
+            logs = mean_by_scm(logs, rows)
+            ends = np.exp(_interval(logs.to_numpy(), strata.loc[logs.index]))
+            place = (metric, panel, method, known[method], floor)
+            found.append((*place, np.exp(logs.mean()), *ends, len(logs)))
+    names = ["metric", "panel", "method", "role", "reference", "ratio", "low", "high", "n"]
+    return pd.DataFrame(found, columns=names)
 
 
 def _interval(values: np.ndarray, strata: pd.Series) -> tuple[float, float]:
     if strata.value_counts().min() < 2:
         return np.nan, np.nan
-    return bootstrap_interval(values, strata, np.random.default_rng(0))
+    return bootstrap_interval(values, strata.to_numpy(), np.random.default_rng(0))
 
 
 def draw_floor(numbers: pd.DataFrame) -> Figure:
-    """A row a metric, a column a scenario, a line a method; 1 is the floor."""
-    metrics, scenarios = metrics_of(numbers), scenarios_of(numbers)
-    methods = in_order(numbers["method"])[::-1]
-    size = (2.6 * len(scenarios) + 1.2, (0.21 * len(methods) + 0.55) * len(metrics) + 0.2)
+    """A row a metric, a column a panel, a line a method; 1 is the reference."""
+    metrics, columns = unique(numbers["metric"]), unique(numbers["panel"])
+    known = dict(reversed(roles(numbers).items()))
+    size = (2.6 * len(columns) + 1.2, (0.21 * len(known) + 0.55) * len(metrics) + 0.2)
     figure = new_figure(*size)
-    grid = figure.subplots(len(metrics), len(scenarios), sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(len(metrics), len(columns), sharex=True, sharey=True, squeeze=False)
     for (i, j), axes in np.ndenumerate(grid):
-        here = (numbers["metric"] == metrics[i]) & (numbers["scenario"] == scenarios[j])
-        _ratios(axes, numbers[here].set_index("method"), methods)
-        axes.set_title(f"{metrics[i]}, {scenarios[j]}", fontsize=9)
-        axes.set_xlabel("error / floor" if i == len(metrics) - 1 else "")
+        here = (numbers["metric"] == metrics[i]) & (numbers["panel"] == columns[j])
+        _ratios(axes, numbers[here].set_index("method"), known)
+        axes.set_title(f"{metrics[i]}, {columns[j]}", fontsize=9)
+        last = i == len(metrics) - 1
+        axes.set_xlabel(f"error / {numbers['reference'].iloc[0]}" if last else "")
     figure.tight_layout()
     return figure
 
 
-def _ratios(axes: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
+def _ratios(axes: Axes, rows: pd.DataFrame, known: dict[str, str]) -> None:
     axes.axvline(1, color="#777777", linewidth=0.8, linestyle="--")
-    for y, method in enumerate(methods):
+    for y, (method, role) in enumerate(known.items()):
         if method in rows.index:
             ratio, low, high = rows.loc[method, ["ratio", "low", "high"]]
-            axes.plot((low, high), (y, y), color=style(method)["color"], linewidth=1.6)
-            axes.plot(ratio, y, markersize=6, linestyle="", **style(method))
-    axes.set(xscale="log", ylim=(-0.7, len(methods) - 0.3))
-    axes.set_yticks(range(len(methods)), methods, fontsize=8)
+            axes.plot((low, high), (y, y), color=style(method, role)["color"], linewidth=1.6)
+            axes.plot(ratio, y, markersize=6, linestyle="", **style(method, role))
+    axes.set(xscale="log", ylim=(-0.7, len(known) - 0.3))
+    axes.set_yticks(range(len(known)), list(known), fontsize=8)
     axes.tick_params(axis="x", labelsize=7)
     plain_log(axes, "x")
 
 
 def costs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean seconds for fit and all queries, mean error of the first metric, Pareto optimality."""
+    """Mean seconds for fit and all queries, mean error of the first metric, Pareto optimality.
+
+    The truth and the reference that is the floor cost nothing that a method could pay.
+    """
     metric = metrics_of(frame)[0]
-    rows = frame[(frame["metric"] == metric) & ~frame["method"].isin(("truth", "floor"))]
+    rows, known = measured(frame, metric), roles_of(frame)
+    try:
+        floor = floor_of(by_task(rows[rows["role"] != "truth"], "common"), known)
+    except ValueError:
+        floor = None
+    rows = rows[(rows["role"] != "truth") & (rows["method"] != floor)]
     rows = rows.assign(seconds=rows["fit_s"] + rows["query_s"])
-    means = rows.groupby("method")[["seconds", "value"]].mean().rename(columns={"value": "error"})
-    means = means.loc[in_order(means.index)]
+    groups = rows.groupby("method", sort=False)[["seconds", "value"]]
+    means = groups.mean().rename(columns={"value": "error"})
     beaten = [
         bool(((means["seconds"] < s) & (means["error"] <= e)).any()) for s, e in means.to_numpy()
     ]
-    return means.assign(pareto=~np.array(beaten), metric=metric).reset_index()
+    means = means.assign(pareto=~np.array(beaten, dtype=bool), metric=metric).reset_index()
+    return means.assign(role=means["method"].map(known))
 
 
 def draw_runtime(numbers: pd.DataFrame) -> Figure:
     """A point a method; the stairs join those that no faster method matches."""
     figure = new_figure(6.5, 4.4)
     axes = figure.subplots()
+    limit = top_of(numbers.rename(columns={"error": "mean"}))
     front = numbers[numbers["pareto"]].sort_values("seconds")
     axes.step(front["seconds"], front["error"], where="post", color="#777777", linewidth=0.8)
     for row in numbers.itertuples():
-        axes.plot(
-            row.seconds,
-            row.error,
-            markersize=8,
-            linestyle="",
-            label=row.method,
-            **style(row.method),
-        )
+        look = style(row.method, row.role)
+        if limit and row.error > limit:
+            clipped(axes, row.seconds, row.error, limit, look["color"])
+            axes.plot([], [], markersize=8, linestyle="", label=row.method, **look)
+            continue
+        axes.plot(row.seconds, row.error, markersize=8, linestyle="", label=row.method, **look)
     axes.set(xscale="log", yscale="log", ylabel=f"{numbers['metric'].iloc[0]} error")
     axes.set_xlabel("seconds per problem on one thread, fit and all queries")
+    if limit:
+        axes.set_ylim(top=limit)
     plain_log(axes, "x")
     plain_log(axes, "y")
     return with_legend(figure, axes)

@@ -1,11 +1,15 @@
 """What a plot is: the numbers it shows, and how they are drawn. The numbers are its CSV file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+
+from bench.analysis.results import DRAWS, axes_of, measured, methods_of, metrics_of, roles_of
+from bench.analysis.stats import mean_se
+from bench.analysis.table import split
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,54 @@ def save(drawing: Drawing, folder: Path, name: str) -> list[Path]:
     drawing.figure.savefig(paths[1], metadata={"CreationDate": None}, dpi=200)
     drawing.numbers.to_csv(paths[2], index=False, float_format="%.6g")
     return paths
+
+
+def in_panels(frame: pd.DataFrame, but: Sequence[str] = ()) -> pd.DataFrame:
+    """Rows with a column `panel`: the settings in words that vary, so that none are pooled.
+
+    Args:
+        frame: rows of a run. but: axes that are shown in another way.
+    """
+    words = [a for a in axes_of(frame) if a not in (*DRAWS, *but) and _in_words(frame[a])]
+    parts = [
+        part.assign(panel=", ".join(v for v in values if v) or part["suite"].iloc[0])
+        for values, part in split(frame, words)
+    ]
+    return pd.concat(parts)
+
+
+def _in_words(column: pd.Series) -> bool:
+    return not pd.api.types.is_numeric_dtype(column) and column.nunique() > 1
+
+
+def mean_errors(rows: pd.DataFrame, axis: str | None = None) -> pd.DataFrame:
+    """Mean and standard error over SCMs by metric, panel, method and value of an axis.
+
+    Settings of one SCM that are not told apart are averaged first.
+
+    Args:
+        rows: with a column `panel`. axis: whose values are told apart, as column x; None: none.
+    """
+    found, roles = [], roles_of(rows)
+    keys = ["panel", "method", *([axis] if axis else [])]
+    for metric in _shared(rows):
+        here = measured(rows, metric)
+        here = here[here["role"] != "truth"]
+        means = here.groupby([*keys, "scm"], sort=False)["value"].mean()
+        groups = {place: v for place, v in means.groupby(level=keys, sort=False)}
+        methods, places = methods_of(here), list(dict.fromkeys(here["panel"]))
+        ranked = sorted(groups, key=lambda g: (places.index(g[0]), methods.index(g[1]), g[2:]))
+        found += [
+            (metric, g[0], g[1], roles[g[1]], *g[2:], *mean_se(groups[g]), len(groups[g]))
+            for g in ranked
+        ]
+    x = ["x"] if axis else []
+    return pd.DataFrame(found, columns=["metric", "panel", "method", "role", *x, "mean", "se", "n"])
+
+
+def _shared(rows: pd.DataFrame) -> list[str]:
+    """Metrics that two methods have; all of them where no metric is shared."""
+    several = rows[(rows["role"] != "truth") & rows["value"].notna()]
+    counted = several.groupby("metric")["method"].nunique()
+    found = [metric for metric in metrics_of(rows) if counted.get(metric, 0) > 1]
+    return found or metrics_of(rows)

@@ -6,20 +6,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.plots.fits import shown_edge
+from bench.analysis.plots.fits import one_a_kind, shown_edge
 from bench.analysis.plots.style import new_figure
 from bench.analysis.refit import tasks_of
 from bench.task import Problem
 
 QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
+MOST = 12  # problems
 LEGIBLE = 30  # nodes that can have their numbers written
 
 
 def problem_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """Edges, data and F of one edge, and standardised quantiles, of one problem a kind."""
     found = []
-    for task in tasks_of(frame.drop_duplicates(["scenario", "graph_kind"])):
-        title = f"{task.scenario} {task.graph_kind} d={task.d}"
+    rows = one_a_kind(frame).drop_duplicates("task").head(MOST)
+    for task, panel in zip(tasks_of(rows), rows["panel"], strict=True):
+        words = [task.settings.get("graph_kind", ""), f"d={task.size[0]}"]
+        title = " ".join([panel, *filter(None, words)])
         found += [(title, *row) for row in _marks(task.problem())]
     return pd.DataFrame(found, columns=["problem", "part", "parent", "node", "x", "y"])
 

@@ -1,62 +1,78 @@
 """One colour, marker, line and hatch a method in every plot of every run; and figure layout.
 
-Colours begin with Okabe and Ito's, which colour-blind readers tell apart; the others are Tol's
-muted ones. Markers, lines and hatches tell methods apart in grey.
+What a method looks like follows from its role and its name: registered methods take the looks in
+their order, others by a hash of their names. Colours begin with Okabe and Ito's, which colour-blind
+readers tell apart; the others are Tol's muted ones. Markers, lines and hatches tell methods apart
+in grey.
 """
 
+import zlib
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from bench.registry import CONTROLS
+from bench.registry import METHODS, names
 
-LOOKS = {
-    "linear": ("#0072B2", "o"),
-    "additive": ("#E69F00", "s"),
-    "boosting": ("#009E73", "^"),
-    "gp": ("#D55E00", "D"),
-    "mlp": ("#CC79A7", "v"),
-    "condfip": ("#56B4E9", "P"),
-    "condfip-incontext": ("#8C6D1F", "X"),
-    "condfip-published": ("#6A5ACD", "*"),
-    "fip": ("#882255", "<"),
-    "fip-published": ("#44AA99", ">"),
-    "fip-published-best": ("#117733", "4"),
-    "deci": ("#999933", "p"),
-    "causalnf": ("#A65E4E", "h"),
-    "dowhy": ("#AA4499", "d"),
-}
-SPARE = (("#DDCC77", "H"), ("#5B8DB8", "8"), ("#7BAF41", "1"), ("#C24B6E", "2"))
-CONTROL_LOOKS = {"truth": ("#9A9A9A", "|"), "floor": ("#777777", "x"), "marginal": ("#B5B5B5", "+")}
+COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F", "#6A5ACD"),
+    *("#882255", "#44AA99", "#117733", "#999933", "#A65E4E", "#AA4499", "#DDCC77", "#5B8DB8"),
+    *("#7BAF41", "#C24B6E", "#332288", "#B07AA1", "#4E9F50", "#E15759", "#2F6F7E"),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "4", "p", "h", "d", "H", "8", "1", "2")
+GREYS = ("#777777", "#B5B5B5", "#5A5A5A")
+THIN = ("x", "+", "3")
+TRUTH = {"color": "#9A9A9A", "marker": "|"}
 LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))
 HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "|||")
 CONTROL_LINE = (0, (2, 2))
-RANKED = tuple(LOOKS)
+EXPLODES = 10.0  # times the worst reference: above, a number is written at the edge
 
 
-def style(method: str) -> dict[str, str]:
+def style(method: str, role: str = "baseline") -> dict[str, str]:
     """The colour and marker of a method."""
-    known = LOOKS | CONTROL_LOOKS
-    colour, marker = known.get(method) or SPARE[sum(map(ord, method)) % len(SPARE)]
-    return {"color": colour, "marker": marker}
+    if role == "truth":
+        return TRUTH
+    place = _place(method)
+    if role == "reference":
+        return {"color": GREYS[place % len(GREYS)], "marker": THIN[place % len(THIN)]}
+    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
 
 
-def line(method: str) -> dict[str, Any]:
+def line(method: str, role: str = "baseline") -> dict[str, Any]:
     """Colour, marker and line style; controls are dashed."""
-    dashes = CONTROL_LINE if method in CONTROLS else LINES[_place(method) % len(LINES)]
-    return {**style(method), "linestyle": dashes, "linewidth": 1.2, "markersize": 5}
+    dashes = LINES[_place(method) % len(LINES)] if role == "baseline" else CONTROL_LINE
+    return {**style(method, role), "linestyle": dashes, "linewidth": 1.2, "markersize": 5}
 
 
-def filling(method: str) -> dict[str, Any]:
+def filling(method: str, role: str = "baseline") -> dict[str, Any]:
     """Colour and hatch of a bar."""
-    hatch = "" if method in CONTROLS else HATCHES[_place(method) % len(HATCHES)]
-    return {"color": style(method)["color"], "hatch": hatch}
+    hatch = HATCHES[_place(method) % len(HATCHES)] if role == "baseline" else ""
+    return {"color": style(method, role)["color"], "hatch": hatch}
+
+
+@cache
+def _places() -> dict[str, int]:
+    return {name: place for place, name in enumerate(names(METHODS))}
 
 
 def _place(method: str) -> int:
-    return RANKED.index(method) if method in RANKED else sum(map(ord, method))
+    known = _places()
+    return known[method] if method in known else len(known) + zlib.crc32(method.encode()) % 1000
+
+
+def roles(numbers: pd.DataFrame) -> dict[str, str]:
+    """{method: role} of a plot's numbers, methods in order."""
+    return dict(zip(numbers["method"], numbers["role"], strict=True))
+
+
+def unique(values: Iterable) -> list:
+    """Each value once, in the order of first appearance."""
+    return list(dict.fromkeys(values))
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -79,8 +95,8 @@ def with_legend(figure: Figure, *axes: Axes) -> Figure:
     """One legend of all axes above all panels, in as many lines as its labels need."""
     found: dict[str, Any] = {}
     for part in axes:
-        handles, names = part.get_legend_handles_labels()
-        found |= {n: h for n, h in zip(names, handles, strict=True) if n not in found}
+        handles, labels = part.get_legend_handles_labels()
+        found |= {n: h for n, h in zip(labels, handles, strict=True) if n not in found}
     width, height = figure.get_size_inches()
     columns = max(1, int(width / (0.075 * max(map(len, found)) + 0.55)))
     lines = -(-len(found) // columns)
@@ -97,3 +113,24 @@ def plain_log(axes: Axes, which: str) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
+
+
+def top_of(rows: pd.DataFrame) -> float | None:
+    """Where an axis of errors ends so that one explosion does not hide the rest; None: no limit.
+
+    Args:
+        rows: columns mean and role.
+    """
+    worst = rows.loc[rows["role"] == "reference", "mean"].max()
+    if worst != worst:  # no reference: the middle method
+        worst = rows["mean"].median()
+    shown = rows["mean"][rows["mean"] <= EXPLODES * worst]
+    return float(1.3 * shown.max()) if len(shown) < rows["mean"].count() and len(shown) else None
+
+
+def clipped(axes: Axes, x: float, value: float, limit: float, colour: str) -> None:
+    """A mark at the upper edge for a value above it, with its number."""
+    look = {"color": colour, "fontsize": 6, "ha": "center", "va": "top", "rotation": 90}
+    look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    axes.plot(x, limit, marker="^", color=colour, markersize=5, clip_on=False, linestyle="")
+    axes.text(x, limit * 0.93, f"{value:.1e}", **look)

@@ -5,9 +5,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.plots.style import line, new_figure, plain_log, with_legend
-from bench.analysis.stats import mean_se
-from bench.analysis.table import in_order, metrics_of, scenarios_of
+from bench.analysis.plots.kind import in_panels, mean_errors
+from bench.analysis.plots.style import (
+    clipped,
+    line,
+    new_figure,
+    plain_log,
+    roles,
+    top_of,
+    unique,
+    with_legend,
+)
+from bench.analysis.results import DRAWS, axes_of
 
 LABELS = {
     "d": "nodes d",
@@ -15,58 +24,83 @@ LABELS = {
     "alpha": "alpha",
     "distance": "graph distance (SHD)",
 }
-LINEAR = ("distance",)
+NAMED = ("d", "n_context", "alpha", "edits", "n_query")
 
 
 def sweep(frame: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """Mean and standard error by metric, scenario, method and value of an axis."""
-    rows = frame[(frame["metric"] != "") & (frame["method"] != "truth")]
-    groups = rows.groupby(["metric", "scenario", "method", axis], sort=False)["value"]
-    found = [(*place, *mean_se(values), len(values)) for place, values in groups]
-    names = ["metric", "scenario", "method", "x", "mean", "se", "n"]
-    return pd.DataFrame(found, columns=names).assign(axis=axis)
+    """Mean and standard error by metric, panel, method and value of an axis."""
+    return mean_errors(in_panels(frame), axis).assign(axis=axis)
+
+
+def own_axis(frame: pd.DataFrame) -> str | None:
+    """The first axis of numbers that varies and has no kind of plot to itself."""
+    for axis in axes_of(frame):
+        if (
+            axis not in (*NAMED, *DRAWS)
+            and pd.api.types.is_numeric_dtype(frame[axis])
+            and frame[axis].nunique() > 1
+        ):
+            return axis
+    return None
+
+
+def own_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """As `sweep`, over a suite's own axis."""
+    return sweep(frame, own_axis(frame))
 
 
 def alpha_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """A scenario and shift a column; alpha 1 begins every line."""
-    shifts = [shift for shift in frame["shift"].unique() if shift]
-    parts = [frame[frame["shift"].isin(("", shift))] for shift in shifts]
-    named = [
-        part.assign(scenario=part["scenario"] + f", {shift}")
-        for shift, part in zip(shifts, parts, strict=True)
-    ]
-    return sweep(pd.concat(named), "alpha")
+    shifts = [shift for shift in unique(frame["shift"]) if shift]
+    parts = []
+    for shift in shifts:
+        part = in_panels(frame[frame["shift"].isin(("", shift))], but=("shift",))
+        parts.append(part.assign(panel=part["panel"] + f", {shift}"))
+    return mean_errors(pd.concat(parts), "alpha").assign(axis="alpha")
 
 
 def graph_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """By the structural Hamming distance of corrupted graphs; 0 is the true graph."""
     measured = frame[frame["metric"] == "graph_distance"]
-    distance = measured.drop_duplicates("problem").set_index("problem")["value"]
-    rows = frame[(frame["metric"] != "graph_distance") & (frame["metric"] != "")]
-    rows = rows[~rows["given_graph"].str.startswith("inferred")]
-    return sweep(rows.assign(distance=rows["problem"].map(distance).fillna(0)), "distance")
+    distance = measured.drop_duplicates("task").set_index("task")["value"]
+    rows = frame[(frame["metric"] != "graph_distance") & (frame["given"] != "inferred")]
+    rows = in_panels(rows, but=("given", "discovery"))
+    return mean_errors(
+        rows.assign(distance=rows["task"].map(distance).fillna(0)), "distance"
+    ).assign(axis="distance")
 
 
 def draw_sweep(numbers: pd.DataFrame) -> Figure:
-    """A row a metric, a column a scenario; bars are standard errors."""
-    metrics, scenarios = metrics_of(numbers), scenarios_of(numbers)
-    figure = new_figure(3.1 * len(scenarios), 2.4 * len(metrics) + 0.5)
-    grid = figure.subplots(len(metrics), len(scenarios), sharex=True, squeeze=False)
+    """A row a metric, a column a panel; bars are standard errors."""
+    metrics, columns = unique(numbers["metric"]), unique(numbers["panel"])
+    figure = new_figure(3.1 * len(columns), 2.4 * len(metrics) + 0.5)
+    grid = figure.subplots(len(metrics), len(columns), sharex=True, squeeze=False)
     for (i, j), axes in np.ndenumerate(grid):
-        here = (numbers["metric"] == metrics[i]) & (numbers["scenario"] == scenarios[j])
-        _lines(axes, numbers[here])
-        axes.set_title(scenarios[j] if i == 0 else "")
+        here = (numbers["metric"] == metrics[i]) & (numbers["panel"] == columns[j])
+        if here.any():
+            _lines(axes, numbers[here])
+        else:
+            axes.set_axis_off()
+        axes.set_title(columns[j] if i == 0 else "", fontsize=10)
         axes.set_ylabel(metrics[i] if j == 0 else "")
-        axes.set_xlabel(LABELS[numbers["axis"].iloc[0]] if i == len(metrics) - 1 else "")
+        axis = numbers["axis"].iloc[0]
+        axes.set_xlabel(LABELS.get(axis, axis) if i == len(metrics) - 1 else "")
     return with_legend(figure, *grid.flat)
 
 
 def _lines(axes: Axes, rows: pd.DataFrame) -> None:
-    for method in in_order(rows["method"]):
+    limit = top_of(rows)
+    for method, role in roles(rows).items():
         part = rows[rows["method"] == method].sort_values("x")
-        axes.errorbar(part["x"], part["mean"], part["se"], label=method, **line(method))
-    scale = "linear" if set(rows["axis"]) & set(LINEAR) else "log"
-    axes.set(xscale=scale, yscale="log")
+        shown = part[part["mean"] <= limit] if limit else part
+        look = line(method, role)
+        axes.errorbar(shown["x"], shown["mean"], shown["se"], label=method, **look)
+        for _, above in part[~part.index.isin(shown.index)].iterrows():
+            clipped(axes, above["x"], above["mean"], limit, look["color"])
+    positive = (rows["x"] > 0).all() and rows["axis"].iloc[0] != "distance"
+    axes.set(xscale="log" if positive else "linear", yscale="log")
+    if limit:
+        axes.set_ylim(top=limit)
     ticks = sorted(set(rows["x"]))
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.set_xticks([], minor=True)

@@ -1,8 +1,9 @@
 """One self-contained HTML page of a run: what was run, tables, plots, failures, every number."""
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,22 +13,31 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.analysis.compare import compare_paper, compare_runs
+from bench.analysis.compare import compare_runs
+from bench.analysis.paper import compare_paper, pooled
 from bench.analysis.plots import PLOTS, kinds_for
-from bench.analysis.summary import summary, wins
-from bench.analysis.table import (
-    Table,
-    blocks,
-    in_order,
+from bench.analysis.results import (
+    EVERYTHING,
+    Shown,
+    axes_of,
+    counts,
     metrics_of,
-    paper_table,
     read_results,
-    short,
 )
-from bench.run.records import FAILED, FINISHED, record_path, write_text
+from bench.analysis.runs import Run, locate
+from bench.analysis.summary import summary, wins
+from bench.analysis.table import Table, blocks, metric_table, short
+from bench.run.records import read_launches, write_text
+from bench.run.shape import FAILED, STATUSES, cell_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 TIMES = ("fit_s", "query_s", "peak_rss_mb")
+CELL = ["suite", "task", "method"]
+TITLES = {
+    "compare-runs": "With a second run",
+    "pooled-paper": "With the published figures, pooled",
+    "compare-paper": "With the published figures",
+}
 SMALLER = (
     (r' id="[A-Za-z0-9.]+_\d+"', ""),  # matplotlib's own numbering, which figures would share
     (r"\n\s*", "\n"),
@@ -37,61 +47,93 @@ SMALLER = (
 )
 
 
-def write_report(folder: Path, beside: Path | None = None, refits: bool = True) -> Path:
-    """Writes report.html into the folder of a run.
+def write_report(
+    runs: Sequence[Run],
+    beside: Run | None = None,
+    shown: Shown = EVERYTHING,
+    refits: bool = True,
+) -> Path:
+    """Writes a page, report.html in the folder of the first run.
 
     Args:
-        folder: of the run. beside: folder of a second run to compare with.
+        runs: folders or names of published runs, joined on settings.
+        beside: a second run to compare with. shown: which rows.
         refits: whether to draw plots that fit methods again (about two minutes for a quick run).
 
     Raises:
         ValueError: no results in a folder, or the runs share no problem.
     """
-    path = folder / "report.html"
-    write_text(path, page(folder, beside, refits))
+    path = locate(runs[0]) / "report.html"
+    write_text(path, page(runs, beside, shown, refits))
     return path
 
 
-def page(folder: Path, beside: Path | None = None, refits: bool = True) -> str:
+def page(
+    runs: Sequence[Run],
+    beside: Run | None = None,
+    shown: Shown = EVERYTHING,
+    refits: bool = True,
+) -> str:
     """The page as text; see `write_report`."""
-    frame = read_results(folder)
+    frame = read_results(runs, shown)
+    other = read_results(beside, shown) if beside else None
     metrics = metrics_of(frame)
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    folders = [locate(run) for run in runs]
     return environment.get_template("report.html").render(
-        title=folder.resolve().name,
-        facts=_facts(folder, frame),
-        tables=[_linked(paper_table(frame, m, "show"), frame) for m in metrics],
+        title=" and ".join(folder.resolve().name for folder in folders),
+        facts=_facts(folders, frame),
+        tables=[_linked(metric_table(frame, m, "show"), frame) for m in metrics],
         summaries=[table for m in metrics for table in _pooled(frame, m)],
-        comparisons=_comparisons(frame, beside),
+        comparisons=_comparisons(frame, other),
+        titles=TITLES,
         plots=list(_plots(frame, refits)),
-        failures=_failures(folder, frame),
+        failures=_failures(folders, frame),
         skipped=_skipped(frame),
-        cells=_cells(folder, frame),
+        cells=_cells(frame),
     )
 
 
-def _facts(folder: Path, frame: pd.DataFrame) -> list[tuple[str, str]]:
-    """(label, value): command, versions, hardware, seed, counts."""
-    file = folder / "run.json"
-    run = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    cells = frame.drop_duplicates(["problem", "method"])
-    counts = cells["status"].value_counts()
-    cores = sorted(set(cells["cpu"].astype(str)))
-    dirty = " with uncommitted changes" if cells["git_dirty"].astype(str).eq("True").any() else ""
-    commits = sorted({str(c)[:12] for c in cells["git_commit"]})
-    return [
-        ("command", run.get("command", "unknown")),
-        ("cells", ", ".join(f"{counts[s]} {s}" for s in (*FINISHED, *FAILED) if s in counts)),
-        ("problems and methods", f"{cells['problem'].nunique()} x {cells['method'].nunique()}"),
-        ("started", f"{run.get('started', 'unknown')}, took {run.get('seconds', '?')} s"),
-        ("hardware", f"{', '.join(cores)}; {run.get('jobs', '?')} at a time, one thread each"),
-        ("versions", "; ".join(sorted(set(cells["versions"].astype(str))))),
-        ("seed", ", ".join(map(str, sorted(set(cells["seed"]))))),
-        ("commit", ", ".join(commits) + dirty),
+def _facts(folders: Sequence[Path], frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """(label, value): counts, what was left out, commands, and what they ran on."""
+    launches = [launch for folder in folders for launch in read_launches(folder)]
+    counted = counts(frame)
+    cells = frame.drop_duplicates(CELL)
+    told = [
+        ("cells", ", ".join(f"{counted[s]} {s}" for s in STATUSES if s in counted)),
+        ("problems and methods", f"{cells['task'].nunique()} x {cells['method'].nunique()}"),
+        *[("left out", line) for line in frame.attrs["notes"]],
     ]
+    if "seed" in axes_of(frame):
+        told.append(("seed", ", ".join(map(short, sorted(set(cells["seed"]))))))
+    for launch in launches:
+        told.append(("command", str(launch.get("command", "unknown"))))
+        told.append(("started", f"{launch.get('started', '?')}, took {launch.get('seconds')} s"))
+    return told + _distinct(launches)
+
+
+def _distinct(launches: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What the launches ran on, each thing once."""
+    told = {
+        "hardware": {str(launch.get("cpu", "")) for launch in launches},
+        "versions": {_versions(launch.get("versions", "")) for launch in launches},
+        "commit": {_commit(launch) for launch in launches},
+    }
+    return [(label, "; ".join(sorted(filter(None, said)))) for label, said in told.items()]
+
+
+def _commit(launch: Mapping[str, Any]) -> str:
+    dirty = " with uncommitted changes" if launch.get("dirty") else ""
+    return f"{str(launch.get('commit', ''))[:12]}{dirty}"
+
+
+def _versions(versions: Mapping[str, str] | str) -> str:
+    if isinstance(versions, str):
+        return versions
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _pooled(frame: pd.DataFrame, metric: str) -> list[Table]:
@@ -101,22 +143,23 @@ def _pooled(frame: pd.DataFrame, metric: str) -> list[Table]:
         return []
 
 
-def _comparisons(frame: pd.DataFrame, beside: Path | None) -> list[Table]:
-    tables = [compare_runs(frame, read_results(beside))] if beside else []
+def _comparisons(frame: pd.DataFrame, other: pd.DataFrame | None) -> list[Table]:
+    tables = [] if other is None else [compare_runs(frame, other)]
     try:
-        return [*tables, compare_paper(frame)]
+        return [*tables, pooled(frame), compare_paper(frame)]
     except ValueError:  # the paper has no such problems
         return tables
 
 
 def _linked(table: Table, frame: pd.DataFrame) -> dict[str, Any]:
     """A table, and for each of its numbers the filter that finds the cells behind it."""
-    axes = [*blocks(frame), "scenario", "method"]
-    across = "scenario" if "method" in table.header else "method"
+    axes = [*blocks(frame), "method"]
+    across = "method" if set(table.header) & set(frame["method"]) else "scenario"
     links = []
     for row in table.rows:
         fixed = [f"{h}={v}" for h, v in zip(table.header, row, strict=True) if h in axes]
-        links.append([" ".join([*fixed, f"{across}={h}"]) for h in table.header])
+        ends = ["" if h == table.name else f"{across}={h}" for h in table.header]
+        links.append([" ".join([*fixed, end]).strip() for end in ends])
     return {"table": table, "links": links}
 
 
@@ -152,47 +195,44 @@ def _coarser(tag: re.Match) -> str:
     return re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0])
 
 
-def _failures(folder: Path, frame: pd.DataFrame) -> list[dict[str, str]]:
-    cells = frame[frame["status"].isin(FAILED)].drop_duplicates(["problem", "method"])
-    return [{**_place(row), "traceback": _traceback(folder, row)} for _, row in cells.iterrows()]
+def _failures(folders: Sequence[Path], frame: pd.DataFrame) -> list[dict[str, str]]:
+    cells = frame[frame["status"].isin(FAILED)].drop_duplicates(CELL)
+    place = ("method", "task", "status", "reason")
+    return [
+        {**{name: row[name] for name in place}, "traceback": _traceback(folders, row)}
+        for _, row in cells.iterrows()
+    ]
 
 
-def _place(row: pd.Series) -> dict[str, str]:
-    return {name: row[name] for name in ("method", "problem", "status", "reason")}
-
-
-def _traceback(folder: Path, row: pd.Series) -> str:
-    name = record_path(folder, row["problem"], row["method"]).stem
-    file = folder / "logs" / f"{name}.txt"
-    return file.read_text(encoding="utf-8") if file.exists() else "no traceback was written"
+def _traceback(folders: Sequence[Path], row: pd.Series) -> str:
+    key = {"suite": row["suite"], "method": row["method"], "settings": json.loads(row["settings"])}
+    tag = hashlib.sha256(cell_of(key).encode()).hexdigest()[:8]  # ends the name of the cell's log
+    for folder in folders:
+        for file in (folder / "logs").glob(f"*-{tag}.txt"):
+            return file.read_text(encoding="utf-8", errors="replace")
+    return "no traceback was written"
 
 
 def _skipped(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    cells = frame[frame["status"] == "skipped"].drop_duplicates(["problem", "method"])
-    groups = cells.groupby(["method", "reason"])["problem"].nunique()
+    cells = frame[frame["status"] == "skipped"].drop_duplicates(CELL)
+    groups = cells.groupby(["method", "reason"], sort=False)["task"].nunique()
     return [{"method": m, "reason": r, "count": n} for (m, r), n in groups.items()]
 
 
-def _cells(folder: Path, frame: pd.DataFrame) -> dict[str, Any]:
-    """A header and one row a cell: place, status, metrics, times, and the file of its record."""
-    axes = [axis for axis in blocks(frame) if axis != "d"]
-    place = ["problem", "scenario", "d", *axes, "method", "status"]
-    firsts = frame.drop_duplicates(["problem", "method"]).set_index(
-        ["problem", "method"], drop=False
-    )
-    metrics = metrics_of(frame)
-    values = frame[frame["metric"] != ""].pivot(
-        index=["problem", "method"], columns="metric", values="value"
-    )
-    order = {method: k for k, method in enumerate(in_order(firsts["method"]))}
+def _cells(frame: pd.DataFrame) -> dict[str, Any]:
+    """A header and one row a cell: place, status, metrics, times, beginning of its record's sha."""
+    shown = blocks(frame)
+    axes = [a for a in axes_of(frame) if a in shown or frame[a].nunique(dropna=False) > 1]
+    place, metrics = ["task", *axes, "method", "status"], metrics_of(frame)
+    values = frame[frame["metric"] != ""].pivot(index=CELL, columns="metric", values="value")
+    values = values.reindex(columns=metrics)
     rows = []
-    for key in sorted(firsts.index, key=lambda k: (k[0], order[k[1]])):
-        first = firsts.loc[key]
-        numbers = [values.loc[key, m] if key in values.index else float("nan") for m in metrics]
-        times = [pd.to_numeric(first[t], errors="coerce") for t in TIMES]
-        record = record_path(folder, *key).relative_to(folder).as_posix()
+    for first in frame.drop_duplicates(CELL).sort_values("task", kind="stable").to_dict("records"):
+        key = tuple(first[name] for name in CELL)
+        numbers = values.loc[key] if key in values.index else [float("nan")] * len(metrics)
+        numbers = _filled([*numbers, *(first[name] for name in TIMES)])
         text = [short(first[name]) for name in place]
-        rows.append({"text": text, "numbers": _filled([*numbers, *times]), "record": record})
+        rows.append({"text": text, "numbers": numbers, "record": first["record"]})
     return {"text": place, "numbers": [*metrics, *TIMES], "rows": rows}
 
 

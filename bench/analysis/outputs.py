@@ -1,0 +1,132 @@
+"""What is made from records: results.csv, tables and figures of a folder, a published run."""
+
+import gzip
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bench.analysis.plots import PLOTS, kinds_for, save
+from bench.analysis.render import FORMATS, render
+from bench.analysis.results import EVERYTHING, HIDDEN, Shown, counts, metrics_of, read_results
+from bench.analysis.table import Table, metric_table
+from bench.run.records import (
+    FILE,
+    LAUNCHES,
+    PACKED,
+    read_launches,
+    read_records,
+    records_path,
+    write_bytes,
+    write_launches,
+    write_text,
+)
+from bench.run.shape import canonical
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What was written, and what to print of it.
+
+    Attributes:
+        tables: of what was asked for. figures: paths. notes: what was left out, a line each.
+        counts: {status: cells} of what was asked for.
+    """
+
+    tables: list[Table]
+    figures: list[Path]
+    notes: list[str]
+    counts: dict[str, int]
+
+
+def write_outputs(folder: Path, shown: Shown = EVERYTHING) -> Outputs:
+    """Makes results.csv, tables/ and figures/ of everything that a folder's records hold.
+
+    Args:
+        folder: of the run. shown: what the tables given back are about.
+
+    Raises:
+        ValueError: the folder holds no results.
+    """
+    frame = read_results(folder)
+    write_csv(frame, folder / "results.csv")
+    write_tables(frame, folder / "tables")
+    figures = write_figures(frame, folder / "figures")
+    part = shown.of(frame)
+    return Outputs(tables_of(part), figures, frame.attrs["notes"], counts(part))
+
+
+def tables_of(frame: pd.DataFrame) -> list[Table]:
+    """A table a metric; incomplete pools are shown as n/N."""
+    return [metric_table(frame, metric, missing="show") for metric in metrics_of(frame)]
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Every row, a column an axis, numbers in full."""
+    write_text(path, frame.drop(columns=list(HIDDEN)).to_csv(index=False, lineterminator="\n"))
+
+
+def write_tables(frame: pd.DataFrame, folder: Path, forms: Iterable[str] = FORMATS) -> list[Path]:
+    """Every metric's table in every format."""
+    written = []
+    for table in tables_of(frame):
+        for form in forms:
+            written.append(folder / f"{table.name}.{form}")
+            write_text(written[-1], render(table, form))
+    return written
+
+
+def write_figures(frame: pd.DataFrame, folder: Path, kinds: Iterable[str] = ()) -> list[Path]:
+    """Draws the kinds asked for, or all that say something about these rows, as PNG and PDF."""
+    if not metrics_of(frame):
+        return []
+    chosen = list(kinds) or kinds_for(frame)
+    return [path for kind in chosen for path in save(PLOTS[kind](frame), folder, kind)]
+
+
+def publish(folder: Path, target: Path) -> list[Path]:
+    """Writes a run as it is committed: run.json, packed current records and tables as Markdown.
+
+    The packed file has the same bytes for the same records.
+
+    Raises:
+        ValueError: the folder holds no results.
+    """
+    frame = read_results(folder)
+    current = read_records(folder).current
+    lines = sorted(canonical(record) for record in current)
+    packed = gzip.compress("".join(f"{line}\n" for line in lines).encode(), 9, mtime=0)
+    write_bytes(target / PACKED, packed)
+    if folder.resolve() != target.resolve() and (folder / LAUNCHES).exists():
+        shutil.copyfile(folder / LAUNCHES, target / LAUNCHES)
+    paths = write_tables(frame, target / "tables", ("md",))
+    return [target / LAUNCHES, target / PACKED, *paths]
+
+
+def merge(first: Path, second: Path, target: Path) -> int:
+    """Writes the records of two runs as one; where both have a cell, the second one counts.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        ValueError: a folder holds no results, or the target holds some.
+    """
+    if records_path(target):
+        raise ValueError(f"{target} holds records already: name a new folder")
+    lines, launches = {}, []
+    for folder in (first, second):
+        found = read_records(folder).current
+        if not found:
+            raise ValueError(f"no results in {folder}: no cell is recorded")
+        for record in found:
+            run = {**record["run"], "launch": record["run"]["launch"] + len(launches)}
+            key = record["key"]
+            cell = canonical([key["suite"], key["settings"], key["method"]])
+            lines[cell] = canonical({**record, "run": run})
+        launches += read_launches(folder)
+    write_text(target / FILE, "".join(f"{line}\n" for line in lines.values()))
+    write_launches(target, launches)
+    return len(lines)

@@ -1,0 +1,297 @@
+"""Rows of one run or of several joined, a column an axis: where tables, plots and pages begin.
+
+A frame has one row a cell and metric; a cell without a metric has one row with metric "". Rows come
+methods first, in the order of every table (truth, references, then as registered), so that the
+order of first appearance is the order to show.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.runs import Run, locate
+from bench.metrics import METRICS
+from bench.registry import METHODS, SUITES, find_suite, names
+from bench.run.records import Records, read_records
+
+ROLES = ("truth", "reference", "baseline")
+BEFORE = ("run", "suite", "task", "scm")
+KEY = ("version", "source", "checkpoint", "generator")
+TIMES = ("import_s", "fit_s", "query_s", "wall_s", "pretrain_s", "peak_rss_mb", "peak_device_mb")
+RAN = ("threads", "device", "finished", "launch")
+ANSWER = ("method", "method_settings", "role", "noise_space", "metric", "metric_version", "value")
+STATE = ("status", "reason", "seen_in_training")
+AFTER = (*ANSWER, *STATE, *TIMES, *RAN, *KEY, "record")
+HIDDEN = ("settings",)  # as JSON, to give a row its task back
+DRAWS = ("graph_kind", "index", "seed")
+"""Axes that draw further SCMs of one design: tables and tests average over them."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What of a run is to be shown; empty: everything.
+
+    Attributes:
+        methods: by name. where: {axis: values, as text or numbers}. tasks: by name.
+    """
+
+    methods: Sequence[str] = ()
+    where: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    tasks: Sequence[str] = ()
+
+    def of(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows to show.
+
+        Raises:
+            ValueError: an unknown method, axis or value, or nothing is left.
+        """
+        notes = frame.attrs
+        for name in self.methods:
+            _known("method", name, methods_of(frame))
+        if self.methods:
+            frame = frame[frame["method"].isin(self.methods)]
+        if self.tasks:
+            frame = frame[frame["task"].isin(set(self.tasks))]
+        for axis, values in self.where.items():
+            frame = frame[_matching(frame, axis, values)]
+        if frame.empty:
+            raise ValueError("nothing is left of the results that --methods and --where ask for")
+        frame.attrs = notes
+        return frame
+
+
+def _matching(frame: pd.DataFrame, axis: str, values: Sequence[object]) -> pd.Series:
+    if axis == "scms" and "index" in frame:
+        return frame["index"] < max(int(value) for value in values)
+    _known("axis", axis, [*axes_of(frame), "suite"])
+    column = frame[axis]
+    there = {_plain(value): value for value in column.unique()}
+    for value in values:
+        _known(axis, _plain(value), there)
+    return column.isin([there[_plain(value)] for value in values])
+
+
+def _plain(value: object) -> str:
+    """10, 10.0 and "10" are one value; so are RFF_IN and rff_in."""
+    try:
+        return f"{float(value):g}"
+    except (TypeError, ValueError):
+        return str(value).lower()
+
+
+def _known(what: str, name: str, there: Iterable[str]) -> None:
+    if name not in there:
+        raise ValueError(f"no {what} {name} in these results; there are {', '.join(there)}")
+
+
+EVERYTHING = Shown()
+
+
+def read_results(runs: Run | Sequence[Run], shown: Shown = EVERYTHING) -> pd.DataFrame:
+    """The rows of runs, joined on settings: where runs share a cell, the first run counts.
+
+    Args:
+        runs: folders, or names of published runs. shown: which rows.
+
+    Returns:
+        One row a cell and metric. `attrs["notes"]` has a line for whatever was left out.
+
+    Raises:
+        ValueError: no such run, it holds no results, or nothing is left of what is asked for.
+    """
+    runs = [runs] if isinstance(runs, str | Path) else list(runs)
+    rows, notes = [], []
+    for folder in map(locate, runs):
+        found = read_records(folder)
+        notes += _left_out(folder, found)
+        if not found.current:
+            raise ValueError(f"no results in {folder}: no cell is recorded")
+        rows += [row for record in found.current for row in _rows(record, folder.name)]
+    frame = _in_order(pd.DataFrame(rows))
+    cell = ["suite", "task", "method"]
+    first = frame.groupby(cell, sort=False)["run"].transform("first")
+    twice = frame[frame["run"] != first]
+    if len(twice):
+        count = len(twice.drop_duplicates(["run", *cell]))
+        notes.append(f"{count} cells are in several of these runs: those of the first count")
+    frame = frame[frame["run"] == first].reset_index(drop=True)
+    frame.attrs["notes"] = notes + _versions(frame)
+    return shown.of(frame)
+
+
+def _left_out(folder: Path, found: Records) -> list[str]:
+    lines = [f"{folder}: {line}" for line in found.older]
+    if found.stale:
+        lines.append(f"{folder}: {found.stale} stale records left out: newer ones took their place")
+    if found.spoilt:
+        more = f" (and {len(found.spoilt) - 1} more)" if len(found.spoilt) > 1 else ""
+        lines.append(f"spoilt records left out: {found.spoilt[0]}{more}")
+    return lines
+
+
+def _versions(frame: pd.DataFrame) -> list[str]:
+    measured = frame[frame["metric"] != ""].groupby("metric")["metric_version"]
+    several = {m: v for m, v in measured.unique().items() if len(v) > 1}
+    return [
+        f"metric {name} was measured in versions {', '.join(sorted(versions))}; all are shown"
+        for name, versions in several.items()
+    ]
+
+
+def _rows(record: Mapping[str, Any], run: str) -> Iterable[dict[str, Any]]:
+    """A row a metric, or one row with metric "" where there is none."""
+    key, result, ran = record["key"], record["result"], record["run"]
+    settings = {_column(axis): value for axis, value in key["settings"].items()}
+    shared = {
+        "run": run,
+        "suite": key["suite"],
+        "task": result["task"],
+        "scm": result["scm"],
+        **settings,
+        "method": key["method"],
+        "method_settings": _text(key["method_settings"]) if key["method_settings"] else "",
+        **{name: result[name] for name in ("role", "noise_space", "status", "reason")},
+        "seen_in_training": result.get("seen_in_training"),
+        **{name: ran.get(name, np.nan) for name in TIMES},
+        **{name: ran.get(name, "") for name in RAN},
+        **{name: key[name] for name in KEY},
+        "record": record["sha"][:12],
+        "settings": _text(key["settings"]),
+    }
+    for name, measured in sorted(result["metrics"].items()) or [("", {})]:
+        yield {
+            **shared,
+            "metric": name,
+            "metric_version": str(measured.get("version", "")),
+            "value": measured.get("value", np.nan),
+            "reason": measured.get("missing", result["reason"]),
+        }
+
+
+def _column(axis: str) -> str:
+    """An axis with the name of a column of every run gets a name of its own."""
+    return f"{axis}_" if axis in (*BEFORE, *AFTER, *HIDDEN) else axis
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, sort_keys=True)
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns as documented, rows by method, then by setting; text where text is missing."""
+    axes = _suites_order(frame, axes_of(frame))
+    for axis in axes:
+        if not pd.api.types.is_numeric_dtype(frame[axis]):
+            frame[axis] = frame[axis].fillna("")
+    for name in TIMES:
+        frame[name] = pd.to_numeric(frame[name], errors="coerce")
+    frame["value"] = frame["value"].astype(float)
+    places = {"method": {m: k for k, m in enumerate(_ranked(roles_of(frame)))}}
+    for axis in axes:
+        places[axis] = {value: k for k, value in enumerate(values_of(frame, axis))}
+    keys = ["method", "suite", *axes, "task", "metric"]
+    ranks = pd.DataFrame({k: frame[k].map(places[k]) if k in places else frame[k] for k in keys})
+    frame = frame.loc[ranks.sort_values(keys, kind="stable").index]
+    return frame[[*BEFORE, *axes, *AFTER, *HIDDEN]]
+
+
+def _suites_order(frame: pd.DataFrame, axes: list[str]) -> list[str]:
+    """Axes as the registered suites have them, then others, draws last: JSON sorts them by name."""
+    given = [axis for suite in frame["suite"].unique() for axis in _axes(suite)]
+    known = [axis for axis in dict.fromkeys(given) if axis in axes and axis not in DRAWS]
+    rest = [axis for axis in axes if axis not in (*known, *DRAWS)]
+    return [*known, *rest, *(axis for axis in DRAWS if axis in axes)]
+
+
+def _ranked(roles: Mapping[str, str]) -> list[str]:
+    known = _registered()
+    return sorted(roles, key=lambda m: (_place(roles[m]), known.get(m, len(known)), m))
+
+
+def _place(role: str) -> int:
+    return ROLES.index(role) if role in ROLES else len(ROLES)
+
+
+def axes_of(frame: pd.DataFrame) -> list[str]:
+    """The columns that are axes of the suites, in their order."""
+    return [name for name in frame.columns if name not in (*BEFORE, *AFTER, *HIDDEN)]
+
+
+def methods_of(frame: pd.DataFrame) -> list[str]:
+    """Methods in the order of every table and plot."""
+    return list(dict.fromkeys(frame["method"]))
+
+
+def roles_of(frame: pd.DataFrame) -> dict[str, str]:
+    """{method: truth, reference or baseline}."""
+    return dict(zip(frame["method"], frame["role"], strict=True))
+
+
+def baselines(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of methods that compete: neither the truth nor a reference."""
+    return frame[frame["role"] == "baseline"]
+
+
+def metrics_of(frame: pd.DataFrame) -> list[str]:
+    """The metrics with a value, in the order of the registry."""
+    present = set(frame["metric"][frame["value"].notna()])
+    return [name for name in METRICS if name in present]
+
+
+def measured(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows that have a value of a metric."""
+    return frame[(frame["metric"] == metric) & frame["value"].notna()]
+
+
+def values_of(frame: pd.DataFrame, axis: str) -> list:
+    """The values on an axis as its suite orders them, others by size or by name."""
+    given: dict[str, int] = {}
+    for suite in frame["suite"].unique():
+        for choice in _choices(suite, axis):
+            given.setdefault(str(choice), len(given))
+    return sorted(frame[axis].unique(), key=lambda v: (given.get(str(v), len(given)), _size(v)))
+
+
+@cache
+def _registered() -> dict[str, int]:
+    """{registered method: its place}; looked up once, for entry points are slow to read."""
+    return {name: place for place, name in enumerate(names(METHODS))}
+
+
+@cache
+def _suites() -> frozenset[str]:
+    return frozenset(names(SUITES))
+
+
+@cache
+def _axes(suite: str) -> Sequence[str]:
+    """The axes of a registered suite."""
+    return tuple(find_suite(suite).axes) if suite in _suites() else ()
+
+
+@cache
+def _choices(suite: str, axis: str) -> Sequence[object]:
+    """What a registered suite says may stand on an axis; a stranger's module is not loaded."""
+    return find_suite(suite).choices.get(axis, ()) if suite in _suites() else ()
+
+
+def _size(value: object) -> tuple:
+    """Numbers by size, corrupt-2 before corrupt-10, "" first."""
+    if not isinstance(value, str):
+        return (0, float(value), "", 0)
+    word, digits = re.fullmatch(r"(.*?)(\d*)", value, re.DOTALL).groups()
+    return (1, 0.0, word, int(digits or 0))
+
+
+def counts(frame: pd.DataFrame) -> dict[str, int]:
+    """{status: cells}."""
+    cells = frame.drop_duplicates(["suite", "task", "method"])
+    return dict(Counter(cells["status"]))

@@ -1,0 +1,253 @@
+"""Commands that show what there is and what was run."""
+
+import argparse
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+
+from bench import laws
+from bench.analysis.compare import beside_published, compare_runs
+from bench.analysis.outputs import merge, publish, write_figures, write_outputs
+from bench.analysis.paper import compare_paper, like, pooled
+from bench.analysis.plots import PLOTS
+from bench.analysis.render import render
+from bench.analysis.report import write_report
+from bench.analysis.results import Shown, counts, metrics_of, read_results
+from bench.analysis.runs import locate, newest_run, published_runs
+from bench.analysis.summary import amortization
+from bench.analysis.table import Table, metric_table
+from bench.cli.options import axes, shown, split
+from bench.cli.scaffold import new_method, new_metric, new_suite
+from bench.metrics import METRICS
+from bench.registry import (
+    DISCOVERY,
+    METHODS,
+    SUITES,
+    default_methods,
+    describe,
+    find_suite,
+    names,
+)
+from bench.run.execute import OK, SOME_FAILED, known_methods
+from bench.run.records import read_launches
+
+PAPER = "paper"
+
+
+def list_things(options: argparse.Namespace) -> int:
+    """Prints registered suites, methods and metrics, and published runs."""
+    for name in [options.what] if options.what else LISTS:
+        print(f"{name}:")
+        LISTS[name]()
+    return OK
+
+
+def _list_suites() -> None:
+    for name in names(SUITES):
+        suite = find_suite(name)
+        sizes = ", ".join(f"{preset} {len(suite.tasks(preset))}" for preset in suite.presets)
+        print(
+            f"  {name}: {suite.about}\n    problems: {sizes}\n    axes: {', '.join(suite.axes)}\n"
+            f"    source: {suite.source}\n    licence: {suite.licence}"
+        )
+
+
+def _list_methods() -> None:
+    for name in names(METHODS):
+        print(f"  {name}: {describe(name)}")
+
+
+def _list_discovery() -> None:
+    for name in names(DISCOVERY):
+        print(f"  {name}: {describe(name, DISCOVERY)}")
+
+
+def _list_metrics() -> None:
+    for name, metric in METRICS.items():
+        print(f"  {name}: {metric.about}")
+
+
+def _list_published() -> None:
+    for name, folder in published_runs().items():
+        cells = sum(sum(launch.get("cells", {}).values()) for launch in read_launches(folder))
+        print(f"  {name}: {cells} cells")
+
+
+LISTS = {
+    "suites": _list_suites,
+    "methods": _list_methods,
+    "discovery": _list_discovery,
+    "metrics": _list_metrics,
+    "published": _list_published,
+}
+
+
+def _runs(options: argparse.Namespace) -> list[Path]:
+    """The runs named, or the newest one computed here, which is then said."""
+    if options.runs:
+        return [locate(run) for run in options.runs]
+    newest = newest_run()
+    aside = getattr(options, "format", "md") != "md"
+    print(f"newest run: {newest}", file=sys.stderr if aside else sys.stdout)
+    return [newest]
+
+
+def _results(options: argparse.Namespace, runs: list[Path]) -> pd.DataFrame:
+    frame = read_results(runs, shown(options))
+    for note in frame.attrs["notes"]:
+        print(f"note: {note}", file=sys.stderr)
+    return frame
+
+
+def finish(options: argparse.Namespace, folder: Path) -> None:
+    """Ends a run: everything that its folder holds is written, what was asked for is printed."""
+    narrowed = Shown(
+        known_methods(split(options.methods) or default_methods()), tasks=_asked_tasks(options)
+    )
+    made = write_outputs(folder, narrowed)
+    for table in made.tables:
+        print("\n" + render(table))
+    print(beside_published(folder, narrowed))
+    print(
+        f"results: {folder}/results.csv; tables: {folder}/tables; "
+        f"figures: {folder}/figures ({len(made.figures)} files)"
+    )
+
+
+def _asked_tasks(options: argparse.Namespace) -> list[str]:
+    if options.suite is None:
+        return []
+    suite = find_suite(options.suite)
+    tasks = suite.tasks(options.preset, options.seed, **axes(options.set))
+    tasks = suite.where(tasks, **axes(options.where)) if options.where else tasks
+    return [task.name for task in tasks]
+
+
+def table_command(options: argparse.Namespace) -> int:
+    """Prints or writes the tables of runs."""
+    frame = _results(options, _runs(options))
+    text = "\n".join(render(table, options.format) for table in _tables(frame, options))
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return OK
+
+
+def _tables(frame: pd.DataFrame, options: argparse.Namespace) -> list[Table]:
+    if options.amortization:
+        return [amortization(frame)]
+    if options.like:
+        return [like(frame, options.like, options.missing)]
+    there = metrics_of(frame)
+    if options.metric and options.metric not in there:
+        raise ValueError(f"no metric {options.metric} in these results; there are {_said(there)}")
+    wanted = [options.metric] if options.metric else there
+    if not wanted:
+        ended = ", ".join(f"{n} {status}" for status, n in counts(frame).items())
+        raise ValueError(f"no cell of these results has a metric: {ended}")
+    return [metric_table(frame, metric, options.missing) for metric in wanted]
+
+
+def _said(words: list[str]) -> str:
+    return ", ".join(words) or "none"
+
+
+def plot_command(options: argparse.Namespace) -> int:
+    """Draws figures into the first run's folder, or another."""
+    runs = _runs(options)
+    frame = _results(options, runs)
+    for kind in options.kind or ():
+        if not PLOTS[kind].fits(frame):
+            raise ValueError(f"these results have not what the plot {kind} needs")
+    folder = options.out or runs[0] / "figures"
+    for path in write_figures(frame, folder, options.kind or ()):
+        print(path)
+    return OK
+
+
+def report_command(options: argparse.Namespace) -> int:
+    """Writes the page into the first run's folder."""
+    path = write_report(_runs(options), options.beside, shown(options), refits=not options.fast)
+    print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    return OK
+
+
+def compare_command(options: argparse.Namespace) -> int:
+    """Prints runs beside the published figures, another run, or their published like."""
+    *first, last = options.runs or [None]
+    if last is None or (last != PAPER and not first):
+        options.runs = [last] if last else []
+        for run in _runs(options):
+            print(beside_published(run))
+        return OK
+    options.runs = first
+    frame = _results(options, _runs(options))
+    if last == PAPER:
+        table = compare_paper(frame) if options.cells else pooled(frame)
+    else:
+        table = compare_runs(frame, _second(options, last))
+    print(render(table, options.format), end="")
+    return OK
+
+
+def _second(options: argparse.Namespace, run: str) -> pd.DataFrame:
+    """The run to compare with; it may lack some of the methods asked for."""
+    whole = read_results(run)
+    asked = shown(options)
+    there = [m for m in asked.methods if m in set(whole["method"])]
+    if asked.methods and not there:
+        raise ValueError(f"{run} has none of the methods {', '.join(asked.methods)}")
+    return type(asked)(there, asked.where).of(whole)
+
+
+def rebuild_command(options: argparse.Namespace) -> int:
+    """Makes everything of a folder again from its records."""
+    folder = locate(options.folder)
+    if options.publish:
+        for path in publish(folder, Path("results") / "published" / options.publish):
+            print(path)
+        return OK
+    made = write_outputs(folder)
+    page = write_report([folder], refits=False)
+    for note in made.notes:
+        print(f"note: {note}", file=sys.stderr)
+    told = ", ".join(f"{n} {status}" for status, n in made.counts.items())
+    print(f"{folder}: {told}; {len(made.tables)} tables, {len(made.figures)} figure files, {page}")
+    return OK
+
+
+def merge_command(options: argparse.Namespace) -> int:
+    """Writes two runs as one."""
+    count = merge(locate(options.first), locate(options.second), options.target)
+    write_outputs(options.target)
+    print(f"{options.target}: {count} cells")
+    return OK
+
+
+def check(options: argparse.Namespace) -> int:
+    """Prints each law with pass or fail."""
+    failed = 0
+    for law, broken in laws.check(options.method):
+        failed += bool(broken)
+        print(f"{'FAIL' if broken else 'pass'}  {law}{': ' + broken if broken else ''}", flush=True)
+    print(f"{len(laws.LAWS) - failed} passed, {failed} failed")
+    return SOME_FAILED if failed else OK
+
+
+def scaffold(options: argparse.Namespace) -> int:
+    """Writes the files to start a method, a suite or a metric from."""
+    start = {"new-method": new_method, "new-suite": new_suite, "new-metric": new_metric}
+    print("\n".join(start[options.what](options.name, Path.cwd())))
+    return OK
+
+
+def speed_command(options: argparse.Namespace) -> int:
+    """Prints timings."""
+    from bench.cli import speed
+
+    for line in chain(speed.simulator(), speed.methods(), speed.runner()):
+        print(line, flush=True)
+    return OK

@@ -1,0 +1,186 @@
+"""Results: what is joined, narrowed, left out; what is made from records; what two runs share."""
+
+import gzip
+import json
+
+import pandas as pd
+import pytest
+
+from bench.analysis.compare import beside_published, compare_runs
+from bench.analysis.outputs import merge, publish, write_outputs
+from bench.analysis.results import Shown, axes_of, methods_of, metrics_of, read_results
+from bench.analysis.runs import newest_run
+from bench.analysis.table import metric_table
+from bench.run.records import FILE, PACKED, read_records
+from bench.run.shape import canonical
+from tests.made_rows import record, write
+
+
+@pytest.fixture()
+def run(tmp_path):
+    """Two SCMs of two methods and the truth; one cell failed."""
+    records = [
+        record(method, {"noise": error + index / 10}, index=index)
+        for method, error in (("gp", 0.1), ("truth", 0.0), ("linear", 0.2))
+        for index in (0, 1)
+    ]
+    failed = record("mlp", {}, index=0, status="error", reason="ValueError: no")
+    return write(tmp_path / "run", [*records, failed])
+
+
+def test_a_row_a_cell_and_metric_a_column_an_axis_methods_in_order(run):
+    frame = read_results(run)
+    assert len(frame) == 7 and methods_of(frame)[0] == "truth"
+    assert axes_of(frame)[:4] == ["variant", "scenario", "d", "n_context"]
+    failed = frame[frame["method"] == "mlp"].iloc[0]
+    assert (failed["status"], failed["metric"], failed["reason"]) == ("error", "", "ValueError: no")
+    assert frame["scm"].nunique() == 2 and frame["value"].isna().sum() == 1
+
+
+def test_an_axis_of_a_suites_own_is_a_column_and_a_block(tmp_path):
+    records = [
+        record("linear", {"noise": strength}, suite="see:SAW", strength=strength, index=i)
+        for strength in (1, 10)
+        for i in (0, 1)
+    ]
+    frame = read_results(write(tmp_path / "own", records))
+    assert "strength" in axes_of(frame) and frame["task"].nunique() == 4
+    table = metric_table(frame, "noise")
+    assert table.header == ["strength", "linear"]
+    assert [(row[0], row[1].mean) for row in table.rows] == [("1", 1.0), ("10", 10.0)]
+
+
+def test_an_axis_may_have_the_name_of_another_column(tmp_path):
+    frame = read_results(write(tmp_path / "own", [record(suite="s:S", launch=3)]))
+    assert frame["launch_"].tolist() == [3] and frame["launch"].tolist() == [0]
+
+
+def test_methods_and_where_narrow_what_is_shown_and_unknown_names_list_the_known(run):
+    shown = read_results(run, Shown(["gp"], {"index": ["1"], "d": ["10"]}))
+    assert shown[["method", "index", "d"]].values.tolist() == [["gp", 1, 10]]
+    assert read_results(run, Shown(where={"scenario": ["lin_in"]}))["task"].nunique() == 2
+    for narrow, message in (
+        (Shown(["pg"]), "no method pg in these results; there are truth, gp, linear, mlp"),
+        (Shown(where={"depth": ["1"]}), "no axis depth in these results; there are variant"),
+        (Shown(where={"d": ["30"]}), "no d 30 in these results; there are 10"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_results(run, narrow)
+
+
+def test_runs_of_other_methods_join_on_settings_and_the_first_counts_where_both_have_a_cell(
+    run, tmp_path
+):
+    more = [record("gp", {"noise": 9.0}), record("boosting", {"noise": 0.3})]
+    frame = read_results([run, write(tmp_path / "more", more)])
+    assert set(methods_of(frame)) == {"truth", "gp", "linear", "mlp", "boosting"}
+    assert frame["value"].max() < 1
+    assert "1 cells are in several of these runs" in frame.attrs["notes"][-1]
+
+
+def test_stale_and_spoilt_lines_are_left_out_and_told(run):
+    file = run / FILE
+    stale = record("gp", {"noise": 7.0}, version="0")
+    text = f"{canonical(stale)}\nrubbish\n{file.read_text()}"
+    file.write_text(text)
+    frame = read_results(run)
+    assert frame["value"].max() < 1
+    assert any("1 stale records left out" in note for note in frame.attrs["notes"])
+    assert any("spoilt records left out" in note for note in frame.attrs["notes"])
+
+
+def test_no_results_are_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="no results in nowhere"):
+        read_results("nowhere")
+    with pytest.raises(ValueError, match="no run was computed"):
+        newest_run()
+
+
+def test_outputs_hold_everything_and_give_back_what_was_asked_for(run):
+    made = write_outputs(run, Shown(["linear"]))
+    (table,) = made.tables
+    assert [row[1] for row in table.rows if "paper" not in row[1]] == ["linear"]
+    assert made.counts == {"ok": 2}
+    written = pd.read_csv(run / "results.csv")
+    assert set(written["method"]) == {"truth", "gp", "linear", "mlp"} and "d" in written
+    assert "| gp" in (run / "tables" / "noise.md").read_text()
+    before = {p: p.read_bytes() for p in run.rglob("*.csv")}
+    write_outputs(run)
+    assert {p: p.read_bytes() for p in run.rglob("*.csv")} == before
+
+
+def test_a_published_run_is_packed_and_named_in_place_of_a_folder(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    target = tmp_path / "results" / "published" / "mine"
+    first = [path.read_bytes() for path in publish(run, target)]
+    assert [path.read_bytes() for path in publish(target, target)] == first
+    assert {p.name for p in target.rglob("*.*")} == {"run.json", PACKED, "noise.md"}
+    ours, theirs = (read_results(r).drop(columns=["run"]) for r in (run, "mine"))
+    pd.testing.assert_frame_equal(ours, theirs)
+    assert gzip.decompress((target / PACKED).read_bytes()).count(b"\n") == 7
+
+
+def test_merged_runs_keep_every_launch_and_the_second_cell(run, tmp_path):
+    other = write(tmp_path / "b", [record("gp", {"noise": 9.0}), record("boosting")])
+    assert merge(run, other, tmp_path / "both") == 8
+    found = {
+        (r["key"]["method"], r["key"]["settings"]["index"]): r
+        for r in read_records(tmp_path / "both").current
+    }
+    assert found["gp", 0]["result"]["metrics"]["noise"]["value"] == 9
+    assert found["gp", 0]["run"]["launch"] == 1 and found["gp", 1]["run"]["launch"] == 0
+    assert len(json.loads((tmp_path / "both" / "run.json").read_text())["launches"]) == 2
+    with pytest.raises(ValueError, match="holds records already"):
+        merge(run, other, tmp_path / "both")
+
+
+def beside(tmp_path, monkeypatch, ours, theirs):
+    monkeypatch.chdir(tmp_path)
+    folder = write(tmp_path / "results" / "mine", ours)
+    publish(write(tmp_path / "theirs", theirs), tmp_path / "results" / "published" / "mine")
+    return beside_published(folder)
+
+
+def cells(offset=0.0, gap=0.0, **changes):
+    return [
+        record("linear", {"noise": 0.2 + offset + gap * (index == 1)}, index=index, **changes)
+        for index in (0, 1, 2)
+    ]
+
+
+def test_a_run_stands_beside_the_published_run_of_the_same_cells(tmp_path, monkeypatch):
+    told = beside(tmp_path, monkeypatch, cells(5e-7, gap=3e-4), cells(generator="", source=""))
+    assert "beside published mine: 3 cells, 2 equal to 1e-6, largest difference 3e-4 in" in told
+    assert "noise of linear on lorch/" in told and "index=1" in told and "warning" not in told
+
+
+def test_columns_of_another_machine_may_differ_a_little(tmp_path, monkeypatch):
+    ours = cells(columns={"x0": [0.50001, 2.00001]})
+    theirs = cells(columns={"x0": [0.5, 2.0]})
+    assert "warning" not in beside(tmp_path, monkeypatch, ours, theirs)
+    moved = write(tmp_path / "results" / "mine", cells(columns={"x0": [0.51, 2.0]}))
+    assert "warning: the columns of 3 problems differ" in beside_published(moved)
+
+
+def test_what_nobody_published_is_said_in_one_line(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(beside_published(run).splitlines()) == 1
+
+
+def test_two_runs_of_other_methods_stand_beside_each_other(run, tmp_path):
+    second = [record("linear", {"noise": 0.3 + i / 5}, index=i) for i in (0, 1)]
+    second.append(record("boosting", {"noise": 0.9}))
+    table = compare_runs(read_results(run), read_results(write(tmp_path / "b", second)))
+    found = {row[table.header.index("method")]: row[-4:] for row in table.rows}
+    assert found["linear"][2:] == ["+0.150", "+3.0"]
+    assert found["boosting"][0] == "-" and found["boosting"][1].mean == 0.9
+    assert found["gp"][1] == "-" and found["gp"][0].n == 2
+    elsewhere = read_results(write(tmp_path / "c", [record(d=99)]))
+    with pytest.raises(ValueError, match="share no problem"):
+        compare_runs(read_results(run), elsewhere)
+
+
+def test_metrics_without_a_value_are_no_metrics(tmp_path):
+    frame = read_results(write(tmp_path / "a", [record(metrics={"noise": "not finite"})]))
+    assert metrics_of(frame) == [] and frame["reason"].tolist() == ["not finite"]

@@ -11,8 +11,6 @@ from bench.scm.base import AdditiveSCM
 from bench.task import Dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import networkx as nx
     import pandas as pd
 
@@ -36,14 +34,28 @@ class Boosting:
         return fit_per_node(df, graph, lambda x, y: boosted(x, y, seed), seed)
 
 
-def boosted(
-    parents: np.ndarray, child: np.ndarray, seed: int
-) -> "Callable[[np.ndarray], np.ndarray]":
+class Trees:
+    """Fitted trees, which can be fitted to other rows without cross-validation."""
+
+    def __init__(self, depth: int, rounds: int, parents: np.ndarray, child: np.ndarray) -> None:
+        self.depth, self.rounds = depth, rounds
+        self.model = _trees(depth, rounds).fit(parents, child)
+
+    def __call__(self, parents: np.ndarray) -> np.ndarray:
+        """Rows [N, P] -> [N]."""
+        return self.model.predict(parents)
+
+    def refit(self, parents: np.ndarray, child: np.ndarray) -> "Trees":
+        """Of other rows, depth and rounds kept."""
+        return Trees(self.depth, self.rounds, parents, child)
+
+
+def boosted(parents: np.ndarray, child: np.ndarray, seed: int) -> Trees:
     """The depth and the number of rounds with the least cross-validated error, refitted."""
     folds = list(KFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(parents))
     errors = np.array([_path(parents, child, depth, folds) for depth in DEPTHS])
     depth, rounds = np.unravel_index(errors.argmin(), errors.shape)
-    return _trees(DEPTHS[depth], rounds + 1).fit(parents, child).predict
+    return Trees(DEPTHS[depth], int(rounds) + 1, parents, child)
 
 
 def _path(parents: np.ndarray, child: np.ndarray, depth: int, folds: list) -> np.ndarray:

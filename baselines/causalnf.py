@@ -160,7 +160,7 @@ class FlowSCM(SCM):
     @torch.no_grad()
     def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
         base = torch.from_numpy(u[:, self.columns.order])
-        fixed = torch.from_numpy(self.columns.standardise(clamps[None]))
+        fixed = torch.from_numpy(self.columns.standardise(clamps))
         z = torch.zeros_like(base)
         for _ in range(self.flow.rounds):
             z = torch.where(fixed.isnan(), self.flow(z).inv(base), fixed)

@@ -6,17 +6,21 @@ of the comparisons published with Cond-FiP has it. Letters: G nodes of a batch, 
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.method import AdditiveMethod
-from bench.standardised import padded_parents
+from bench.pathwise import Kernel, Path
+from bench.standardised import PerNode, padded_parents
+from bench.task import Dataset
 
 CONSTANT = 1.0  # variance of the constant term, in units of the child's variance
 JITTER = 1e-11  # of the mean variance: noise can be smaller than a factorisation resolves
 SCREENING_ROWS = 200
+MOST_ROWS = 10_000
 SCREENING_STEPS, FINAL_STEPS = 25, 25
 CPU_NUMBERS = 2**19  # kernel entries held at once on a processor; more leave its cache
 DEVICE_NUMBERS = 2**27
@@ -38,6 +42,12 @@ class GaussianProcess(AdditiveMethod):
     default = True
     fewest_rows = 5
 
+    def skip(self, dataset: Dataset) -> str | None:
+        """See `AdditiveMethod`; and kernels hold N x N numbers, many times."""
+        if len(dataset.rows) > MOST_ROWS:
+            return f"more than {MOST_ROWS:,} rows: an exact Gaussian process holds N x N numbers"
+        return super().skip(dataset)
+
     def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> "Posteriors":
         rows = torch.from_numpy(z).to(self.device)
         nodes = sorted((j for j, p in enumerate(parents) if len(p)), key=lambda j: len(parents[j]))
@@ -58,19 +68,31 @@ class Posteriors:
     """Posterior means of F; `noise_scale` is each node's noise standard deviation."""
 
     def __init__(self, parents: list[np.ndarray], nodes: dict[int, "Posterior"], d: int) -> None:
-        self.parents, self.nodes = parents, nodes
+        self.parents, self.nodes, self.d = parents, nodes, d
         self.noise_scale = np.array([nodes[j].noise if j in nodes else 1.0 for j in range(d)])
 
     def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` at z [N, D]."""
         return np.column_stack([self.nodes[j](z[:, self.parents[j]]) for j in nodes])
 
+    def refit(self, z: np.ndarray) -> "Posteriors":
+        """Those of other rows [N, D], hyper-parameters kept."""
+        rows = torch.from_numpy(z)
+        nodes = {j: p.refit(rows[:, self.parents[j]], rows[:, j]) for j, p in self.nodes.items()}
+        return Posteriors(self.parents, nodes, self.d)
+
+    def draw(self, rng: np.random.Generator) -> PerNode:
+        """Functions from the posteriors of all nodes; hyper-parameters stay."""
+        drawn = [self.nodes[j].draw(rng) if j in self.nodes else None for j in range(self.d)]
+        return PerNode(self.parents, drawn)
+
 
 class Posterior:
     """One node: kernel with the training rows times the dual weights."""
 
-    def __init__(self, x: Tensor, theta: Tensor, dual: Tensor) -> None:
+    def __init__(self, x: Tensor, y: Tensor, theta: Tensor, dual: Tensor) -> None:
         p = x.shape[1]
+        self.y, self.theta = y, theta[: 3 + p]
         amplitude, linear, noise = theta[:3].exp().tolist()
         self.inverse_length = (-theta[3 : 3 + p]).exp()
         self.rows, self.dual, self.amplitude = x * self.inverse_length, dual, amplitude
@@ -84,13 +106,33 @@ class Posterior:
         smooth = self.amplitude * (-0.5 * distance).exp_() @ self.dual
         return (smooth + here @ self.weights + self.constant).cpu().numpy()
 
+    def draw(self, rng: np.random.Generator) -> Path:
+        """A function of the posterior."""
+        amplitude, linear, noise = self.theta[:3].exp().tolist()
+        smooth, x = [(amplitude, self.inverse_length)], self.rows / self.inverse_length
+        line = torch.full_like(self.inverse_length, linear)
+        return Path(Kernel(CONSTANT, line, smooth), x, self.y, noise, self._root, rng)
+
+    def refit(self, x: Tensor, y: Tensor) -> "Posterior":
+        """That of other rows, parents [N, P] and child [N]."""
+        x, y = x.to(self.rows), y.to(self.rows)
+        root = torch.linalg.cholesky(_kernels(x[None], self.theta[None])[0])[0]
+        return Posterior(x, y, self.theta, torch.cholesky_solve(y[:, None], root).squeeze(1))
+
+    @cached_property
+    def _root(self) -> Tensor:
+        x = self.rows / self.inverse_length
+        return torch.linalg.cholesky(_kernels(x[None], self.theta[None])[0])[0]
+
 
 def _posteriors(
     x: Tensor, y: Tensor, theta: Tensor, parents: list[np.ndarray], group: list[int]
 ) -> list[Posterior]:
     covariance = _kernels(x, theta)[0]
     dual = torch.cholesky_solve(y[:, :, None], torch.linalg.cholesky(covariance)).squeeze(2)
-    return [Posterior(x[g, :, : len(parents[j])], theta[g], dual[g]) for g, j in enumerate(group)]
+    return [
+        Posterior(x[g, :, : len(parents[j])], y[g], theta[g], dual[g]) for g, j in enumerate(group)
+    ]
 
 
 def _distance(x: Tensor, y: Tensor) -> Tensor:

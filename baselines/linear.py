@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Linear:
     """Least squares for each node on its parents; the best linear unbiased estimate."""
 
-    version = "1"
+    version = "2"
     default = True
 
     def skip(self, dataset: Dataset) -> str | None:
@@ -32,18 +32,49 @@ class Linear:
 
 
 class LinearMap:
-    """x -> x . w + c."""
+    """x -> x . w + c, with what least squares says about its own error.
 
-    def __init__(self, weights: np.ndarray, constant: float) -> None:
-        self.weights, self.constant = weights, constant
+    Args:
+        weights: [P]. constant: c. noise_scale: standard deviation of the noise.
+        root: [P + 1, P + 1], root @ root.T is the covariance of (weights, constant) over the
+            variance of the noise. freedom: rows less parameters, by which that was divided.
+    """
+
+    def __init__(
+        self,
+        weights: np.ndarray,
+        constant: float,
+        noise_scale: float,
+        root: np.ndarray,
+        freedom: int,
+    ) -> None:
+        self.weights, self.constant, self.noise_scale = weights, constant, noise_scale
+        self.root, self.freedom = root, freedom
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Rows [N, P] -> [N]."""
         return x @ self.weights + self.constant
 
+    def refit(self, parents: np.ndarray, child: np.ndarray) -> "LinearMap":
+        """The map of other rows."""
+        return least_squares(parents, child)
+
+    def draw(self, rng: np.random.Generator) -> "LinearMap":
+        """One from the posterior under a flat prior (Gelman et al. 2013, section 14.2)."""
+        scale = self.noise_scale * (self.freedom / rng.chisquare(self.freedom)) ** 0.5
+        step = scale * self.root @ rng.standard_normal(len(self.root))
+        return LinearMap(
+            self.weights + step[:-1], self.constant + step[-1], scale, self.root, self.freedom
+        )
+
 
 def least_squares(parents: np.ndarray, child: np.ndarray) -> LinearMap:
     """The least-squares map from parents [N, P] to child [N]; least norm where underdetermined."""
     design = np.column_stack([parents, np.ones(len(parents))])
-    solution = np.linalg.lstsq(design, child, rcond=None)[0]
-    return LinearMap(solution[:-1], solution[-1])
+    left, size, right = np.linalg.svd(design, full_matrices=False)
+    kept = size > size[0] * len(design) * np.finfo(np.float64).eps
+    left, size, right = left[:, kept], size[kept], right[kept]
+    solution = right.T @ (left.T @ child / size)
+    freedom = max(len(design) - len(size), 1)
+    noise = (np.square(child - design @ solution).sum() / freedom) ** 0.5
+    return LinearMap(solution[:-1], solution[-1], noise, right.T / size, freedom)

@@ -6,14 +6,15 @@ the protocols below name it with its default, and `member` is the one place that
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from inspect import isfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from bench.scm.base import SCM, AdditiveSCM, Do
+from bench.scm.base import SCM, AdditiveSCM, to_array
+from bench.scm.do import Do, Settled, settle
 from bench.standardised import Learn, PerNode, Predict, StandardisedMechanisms
 from bench.task import Dataset, Problem, Task
 
@@ -85,6 +86,9 @@ class Estimate(Protocol):
         noise_published: df -> noise as a published code abducts it, where that differs.
         predict_mechanism: df -> mean and standard deviation of F, two tables.
         intervals: (df, level) -> lower and upper ends of x given its parents, two tables.
+        draws: (n, seed) -> n SCMs that the data allow as far as the estimate knows, for intervals
+            of effects.
+        refit: df -> the estimate fitted to other rows, its hyper-parameters kept.
         mechanism: df -> F. sample: (n, do, seed, noise) -> rows. Where absent they are made from
             noise and generate.
     """
@@ -95,6 +99,8 @@ class Estimate(Protocol):
     noise_published: Noise | None = None
     predict_mechanism: Callable[..., "tuple[pd.DataFrame, pd.DataFrame]"] | None = None
     intervals: Callable[..., "tuple[pd.DataFrame, pd.DataFrame]"] | None = None
+    draws: Callable[[int, int], Iterable[SCM]] | None = None
+    refit: Callable[["pd.DataFrame"], SCM] | None = None
     mechanism: Noise | None = None
     sample: Callable[..., "pd.DataFrame"] | None = None
 
@@ -144,7 +150,9 @@ def fit_additive(
         df, graph: context rows, and the graph over their columns.
         learn: (z [N, D], parents of each node, seed) -> predict, where predict (z [M, D], nodes) ->
             F of those nodes [M, len(nodes)]. It is asked for nodes with parents only. If predict
-            has `noise_scale` [D] (standardised units), `sample` scales its residuals to it.
+            has `noise_scale` [D] (standardised units), `sample` scales its residuals to it; if it
+            has `draw(rng)` -> predict, a draw from what it believes, the estimate has `draws`; if
+            `refit(z)` -> predict, fitted to other rows, it has `refit`.
         seed: of the method's own randomness.
 
     Raises:
@@ -216,25 +224,33 @@ class Completed(SCM):
 
     def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
         """See `SCM`."""
-        return self.fitted.noise(df)
+        return self._named(self.fitted.noise(df))
 
     def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
-        """See `SCM`."""
-        self._clamps(do)
-        return self.fitted.generate(u, do=do)
+        """See `SCM`; what was fitted is asked for numbers only."""
+        if settle(do, self.names, len(u)).constant:
+            return self._named(self.fitted.generate(u, do=do))
+        return super().generate(u, do)
 
     def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
         """See `SCM`."""
-        self._clamps(do)
-        return member(self.fitted, "counterfactual")(df, do)
+        if settle(do, self.names, len(df)).constant:
+            return self._named(member(self.fitted, "counterfactual")(df, do))
+        return super().counterfactual(df, do)
 
     def sample(
         self, n: int, do: Do | None = None, seed: int = 0, noise: str = "empirical"
     ) -> "pd.DataFrame":
         """See `SCM`."""
-        if draw := member(self.fitted, "sample"):
-            return draw(n, do=do, seed=seed, noise=noise)
+        draw = member(self.fitted, "sample")
+        if draw and settle(do, self.names, n).constant:
+            return self._named(draw(n, do=do, seed=seed, noise=noise))
         return super().sample(n, do, seed, noise)
+
+    def _named(self, answer: "pd.DataFrame") -> "pd.DataFrame":
+        """A stranger's answer with its columns in order, matched by their names."""
+        known = hasattr(answer, "columns") and set(answer.columns) == set(self.names)
+        return answer[list(self.names)] if known else answer  # whoever asked says what is wrong
 
     def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -248,5 +264,10 @@ class Completed(SCM):
         return np.take_along_axis(residuals, rows, 0)
 
     def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
-        do = {name: v for name, v in zip(self.names, clamps, strict=True) if not np.isnan(v)}
-        return np.asarray(self.generate(self._answer(u, None), do))
+        """Rows of equal clamps together."""
+        x = np.empty_like(u)
+        for values, rows in Settled(clamps, {}).groups(len(u)):
+            do = {self.names[j]: value for j, value in values.items()}
+            answer = self.fitted.generate(self._answer(u[rows], None), do=do or None)
+            x[rows] = to_array(answer, self.names)
+        return x

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+MANY_ROWS, FEW_ROWS = 4000, 1000  # distances of rows: of all of them, or of so many a side
+
+
 def rmse(error: np.ndarray, scale: np.ndarray) -> float:
     """Mean over rows of the root of the mean over nodes of the squared error [N, D] / scale [D]."""
     return float(np.sqrt(np.square(error / scale).mean(1)).mean())
@@ -118,16 +121,19 @@ def mmd_context(problem: Problem, _: SCM) -> float:
 
 
 def mmd(x: np.ndarray, y: np.ndarray, biased: bool = True) -> float:
-    """Squared maximum mean discrepancy of rows x [N, D] and y [M, D].
+    """Squared maximum mean discrepancy of rows x [N, D] and y [M, D], or of a sample of them.
 
     The kernel is exp(-D / (median / 2)) with D the squared distance and its median over all pairs
-    of distinct pooled rows. The biased V-statistic (Gretton et al. 2012, equation 5) counts a row's
-    kernel with itself; the unbiased U-statistic (equation 3) does not, and may be negative.
+    of pooled rows; over those that differ where most are equal. The biased V-statistic (Gretton et
+    al. 2012, equation 5) counts a row's kernel with itself; the unbiased U-statistic (equation 3)
+    does not, and may be negative.
     """
+    x, y = thinned(x, y)
     distance = _squared_distances(np.vstack([x, y]))
     if not distance.any():
         return 0.0
-    median = np.median(distance[np.triu_indices(len(distance), 1)])
+    pairs = distance[np.triu_indices(len(distance), 1)]
+    median = np.median(pairs) or np.median(pairs[pairs > 0])
     kernel = np.exp(-distance / (median / 2))
     n = len(x)
     within = sum(_within(block, biased) for block in (kernel[:n, :n], kernel[n:, n:]))
@@ -137,8 +143,11 @@ def mmd(x: np.ndarray, y: np.ndarray, biased: bool = True) -> float:
 def energy(x: np.ndarray, y: np.ndarray) -> float:
     """Energy distance 2 E|X - Y| - E|X - X'| - E|Y - Y'| of rows x [N, D] and y [M, D].
 
+    Of a sample where there are many rows.
+
     A V-statistic of Euclidean distances (Szekely and Rizzo 2013), 0 for equal sets of rows.
     """
+    x, y = thinned(x, y)
     distance, n = np.sqrt(_squared_distances(np.vstack([x, y]))), len(x)
     return float(2 * distance[:n, n:].mean() - distance[:n, :n].mean() - distance[n:, n:].mean())
 
@@ -148,7 +157,15 @@ def wasserstein(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.abs(np.sort(x, 0) - np.sort(y, 0)).mean())
 
 
+def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both sets of rows, or evenly spaced ones of each where all pairs would be too many."""
+    if len(x) + len(y) <= MANY_ROWS:
+        return x, y
+    return tuple(rows[:: -(-len(rows) // FEW_ROWS)] for rows in (x, y))
+
+
 def _squared_distances(rows: np.ndarray) -> np.ndarray:
+    rows = rows - rows.mean(0)
     squares = np.square(rows).sum(1)
     return np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
 

@@ -1,22 +1,50 @@
 """Columns in one order, origin and unit: what makes answers independent of those of the data."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 
 from bench.task import Dataset
 
-# F of nodes at rows z [N, D], [N, len(nodes)]; it may have `noise_scale` [D], see `fit_additive`
+# F of nodes at rows z [N, D], [N, len(nodes)]; it may have `noise_scale` and `draw`, see
+# `fit_additive`
 Predict = Callable[[np.ndarray, Sequence[int]], np.ndarray]
 # (z [N, D], parents of each node, seed) -> Predict, all in standardised units
 Learn = Callable[[np.ndarray, list[np.ndarray], int], Predict]
 
 
 class PerNode:
-    """Predictions of one regression a node."""
+    """Predictions of one regression a node.
+
+    Attributes:
+        noise_scale: [D], where every regression has its own; 1, the column's, for roots.
+    """
 
     def __init__(self, parents: list[np.ndarray], predictors: list) -> None:
         self.parents, self.predictors = parents, predictors
+        scales = [1.0 if p is None else getattr(p, "noise_scale", None) for p in predictors]
+        self.noise_scale = None if None in scales else np.array(scales)
+
+    @property
+    def draw(self) -> Callable[[np.random.Generator], "PerNode"] | None:
+        """(rng) -> one that the data allow, where every regression has such a `draw`."""
+        found = [p for p in self.predictors if p is not None]
+        return self._draw if all(hasattr(p, "draw") for p in found) else None
+
+    @property
+    def refit(self) -> Callable[[np.ndarray], "PerNode"] | None:
+        """(z [N, D]) -> fits to other rows, where every regression has `refit(parents, child)`."""
+        found = [p for p in self.predictors if p is not None]
+        return self._refit if all(hasattr(p, "refit") for p in found) else None
+
+    def _refit(self, z: np.ndarray) -> "PerNode":
+        pairs = enumerate(zip(self.parents, self.predictors, strict=True))
+        return PerNode(self.parents, [p and p.refit(z[:, c], z[:, j]) for j, (c, p) in pairs])
+
+    def _draw(self, rng: np.random.Generator) -> "PerNode":
+        return PerNode(self.parents, [p if p is None else p.draw(rng) for p in self.predictors])
 
     def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` at z [N, D]."""
@@ -58,6 +86,27 @@ class StandardisedMechanisms(Standardised):
         self.predict = learn(self.standardise(data.rows), self.parents, seed) if fits else None
         scale = getattr(self.predict, "noise_scale", None)
         self.noise_scale = None if scale is None else (self.scale * scale)[self.place]
+
+    @property
+    def draw(self) -> Callable[[np.random.Generator], Self] | None:
+        """(rng) -> mechanisms that the data allow, where what was learnt can say so."""
+        return self._draw if getattr(self.predict, "draw", None) else None
+
+    def _draw(self, rng: np.random.Generator) -> Self:
+        return self._with(self.predict.draw(rng))
+
+    @property
+    def refit(self) -> Callable[[np.ndarray], Self] | None:
+        """(rows [N, D]) -> mechanisms of other rows, hyper-parameters kept, where they can."""
+        return self._refit if getattr(self.predict, "refit", None) else None
+
+    def _refit(self, rows: np.ndarray) -> Self:
+        return self._with(self.predict.refit(self.standardise(rows)))
+
+    def _with(self, predict: Predict) -> Self:
+        other = copy(self)
+        other.predict = predict
+        return other
 
     def __call__(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` (in the data's order) at rows x [N, D], in the data's units."""

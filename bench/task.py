@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 
-from bench.scm.base import SCM, to_array
-from bench.scm.plan import make_plan
+from bench.reading.graphs import as_digraph
+from bench.reading.numbers import numbers
+from bench.scm.base import SCM
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -50,13 +50,15 @@ class Dataset:
     def of(cls, df: "pd.DataFrame | np.ndarray", graph: "nx.DiGraph") -> "Dataset":
         """Reads a table and a graph over its columns; columns the graph lacks are isolated.
 
+        Args:
+            df: rows; columns of an array are x0, x1, ... graph: `nx.DiGraph` or (cause, effect)s.
+
         Raises:
-            ValueError: text, NaN or infinity in a column, an edge to an unknown column, a cycle.
+            ValueError: see `bench.reading.numbers.numbers` and `bench.reading.graphs.as_digraph`;
+                an edge to an unknown column.
         """
-        rows, names = _numbers(df)
-        dataset = cls(rows, names, _adjacency(graph, names))
-        make_plan(torch.from_numpy(dataset.adjacency)[None])
-        return dataset
+        rows, names = numbers(df)
+        return cls(rows, names, _adjacency(graph, names))
 
     def frame(self) -> "pd.DataFrame":
         """The rows as a table."""
@@ -84,28 +86,8 @@ def as_frame(rows: np.ndarray, names: Sequence[str]) -> "pd.DataFrame":
     return pd.DataFrame(rows.copy(), columns=list(names))
 
 
-def _numbers(df: "pd.DataFrame | np.ndarray") -> tuple[np.ndarray, tuple[str, ...]]:
-    if hasattr(df, "columns"):
-        if not df.columns.is_unique:
-            raise ValueError("two columns have the same name")
-        text = [str(c) for c, kind in df.dtypes.items() if kind.kind not in "iufb"]
-        if text:
-            raise ValueError(f"column {text[0]} holds text, not numbers")
-        names = tuple(df.columns)
-    else:
-        df = np.asarray(df, dtype=np.float64)
-        names = column_names(df.shape[1])
-    rows = to_array(df, names)
-    if not len(rows):
-        raise ValueError("the table has no rows")
-    bad = ~np.isfinite(rows).all(0)
-    if bad.any():
-        raise ValueError(f"column {names[int(bad.argmax())]} holds NaN or infinity")
-    return rows, names
-
-
 def _adjacency(graph: "nx.DiGraph", names: tuple[str, ...]) -> np.ndarray:
-    place = {name: i for i, name in enumerate(names)}
+    graph, place = as_digraph(graph), {name: i for i, name in enumerate(names)}
     adjacency = np.zeros((len(names), len(names)), dtype=bool)
     unknown = [node for node in graph.nodes if node not in place]
     if unknown:
@@ -140,6 +122,7 @@ class Problem:
         true_adjacency: [D, D], where methods are given another graph.
         compare_rows: whether generated rows are compared with query rows although the truth is
             known; where it is not, they always are.
+        score: estimate -> {name: {"version", "value" or "missing"}}, in place of the metrics.
     """
 
     data: Dataset
@@ -150,6 +133,7 @@ class Problem:
     make_floor: Callable[[], SCM] | None = None
     true_adjacency: np.ndarray | None = None
     compare_rows: bool = False
+    score: Callable[[Any], Mapping[str, dict[str, Any]]] | None = None
 
     @property
     def context(self) -> "pd.DataFrame":

@@ -16,8 +16,9 @@ def render(table: Table, form: str = "md") -> str:
 
 def _markdown(table: Table) -> str:
     rows = [[_marked(cell, "**{}**", "<u>{}</u>") for cell in row] for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(table.header, *rows, strict=True)]
-    lines = [table.header, ["-" * w for w in widths], *rows]
+    header, *rows = [[cell.replace("|", "\\|") for cell in row] for row in (table.header, *rows)]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [header, ["-" * w for w in widths], *rows]
     body = [
         "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
         for line in lines

@@ -45,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("run needs either --suite NAME or --data FILE --graph FILE")
     if options.data:
         return own.run_own(options)
-    if options.graph or options.do or options.n:
-        raise ValueError("--graph, --do and --n go with --data")
+    if options.graph or options.do or options.effect or options.n or options.bootstrap:
+        raise ValueError("--graph, --do, --effect, --n and --bootstrap go with --data")
     return suites.run_suite(options, show.finish)
 
 

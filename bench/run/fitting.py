@@ -19,18 +19,19 @@ import numpy as np
 import torch
 
 from bench.method import member
+from bench.reading.do import unpack
 from bench.registry import LoadedMethod, Unavailable, load_method
 from bench.run.environment import peak_device_mb, peak_memory_mb, reset_peak_memory
 from bench.run.fingerprint import fingerprint_of
 from bench.run.frames import BODY_MOST, Channel, Closed, Header, arrays_of
 from bench.run.sandbox import preserved_state, scratch_folder, seed_globals
-from bench.scm.base import SCM
+from bench.scm.base import SCM, to_array
+from bench.scm.do import Do
 from bench.task import Dataset, Problem, Task, as_frame
 
 NO_MEMORY = ("not enough memory", "can't allocate memory", "Cannot allocate memory")
 NOISE_SPACES = ("additive", "base")
 ABILITIES = ("noise_smoothed", "noise_residual", "noise_published")
-VERBS = ("noise", "generate", "counterfactual", "sample", *ABILITIES)
 WARM_UP_ROWS = 24
 
 
@@ -117,6 +118,8 @@ class Fitting:
         self.folder, self.process = folder, getpid()
         self.names: list[str] = []
         self.scm: SCM | None = None
+        self.data: Dataset | None = None
+        self.drawn: dict[tuple[int, int, int], list[SCM]] = {}
 
     def serve(self) -> None:
         """Answers until the other end is gone; what a method forked and let return ends."""
@@ -163,7 +166,8 @@ class Fitting:
         begun = time.perf_counter()
         self.scm = self.method.fit_problem(problem, header["seed"])
         seconds = time.perf_counter() - begun
-        can = [name for name in ABILITIES if member(self.scm, name) is not None]
+        self.data, self.drawn = problem.data, {}
+        can = [n for n in (*ABILITIES, "draws") if member(self.scm, n) is not None]
         return {
             "kind": "fitted",
             "seconds": seconds,
@@ -173,22 +177,48 @@ class Fitting:
         }, ()
 
     def _ask(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
-        verb = header["verb"]
         begun = time.perf_counter()
-        do = {self.names[int(j)]: value for j, value in header["do"]} if header["do"] else None
-        if verb == "sample":
-            answer = self.scm.sample(header["n"], do, header["seed"], noise=header["noise"])
+        rows = [] if header["verb"] == "sample" else arrays[:1]
+        do = unpack(header["do"], arrays[len(rows) :], self.names) or None
+        if count := header.get("drawn"):
+            scms = self._drawn(count, header["seed"], header.get("bootstrap", 0))
+            numbers = np.concatenate([self._verb(scm, header, rows, do) for scm in scms])
         else:
-            rows = as_frame(arrays[0], self.names)
-            more = (do,) if verb in ("generate", "counterfactual") else ()
-            answer = getattr(self.scm, verb)(rows, *more)
-        numbers = np.asarray(answer, dtype=np.float64)
+            numbers = self._verb(self.scm, header, rows, do)
         if numbers.nbytes > BODY_MOST:
-            raise ValueError(f"the method answered {verb} with {numbers.size} numbers")
+            raise ValueError(f"the method answered {header['verb']} with {numbers.size} numbers")
         return {"kind": "answered", "seconds": time.perf_counter() - begun}, (numbers,)
 
+    def _verb(self, scm: SCM, header: Header, rows: list, do: Do | None) -> np.ndarray:
+        if header["verb"] == "sample":
+            answer = scm.sample(header["n"], do, header["seed"], noise=header["noise"])
+        else:
+            more = (do,) if header["verb"] in ("generate", "counterfactual") else ()
+            answer = getattr(scm, header["verb"])(as_frame(rows[0], self.names), *more)
+        return to_array(answer, self.names)
+
+    def _drawn(self, count: int, seed: int, bootstrap: int) -> list[SCM]:
+        """SCMs that the data allow: from what the estimate knows, or fits to rows drawn again."""
+        asked = count, seed, bootstrap
+        if asked not in self.drawn:
+            if bootstrap:
+                self.drawn[asked] = [self._refit([seed, k]) for k in range(count)]
+            else:
+                self.drawn[asked] = list(member(self.scm, "draws")(count, seed))
+        return self.drawn[asked]
+
+    def _refit(self, seed: list[int]) -> SCM:
+        rows, rng = self.data.rows, np.random.default_rng(seed)
+        frame = as_frame(rows[rng.integers(len(rows), size=len(rows))], self.names)
+        if refit := member(self.scm, "refit"):
+            return refit(frame)
+        return self.method.fit(frame, self.data.graph(), seed=seed[0])
+
     def _seen(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
-        seen = self.method.seen_in_training(_task(header))
+        try:
+            seen = self.method.seen_in_training(_task(header))
+        except ValueError:  # a table of one's own is no suite's task
+            seen = None
         return {"kind": "seen", "seen": None if seen is None else bool(seen)}, ()
 
     def _finish(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:

@@ -7,6 +7,7 @@ knows the context and the rows it is asked about, and nothing of the truth.
 import math
 import os
 import pickle
+import re
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.metrics import METRICS, Metric, node_residuals
+from bench.reading.do import pack
 from bench.run.fitting import failure
 from bench.run.frames import Channel, Closed, Header, arrays_of
 from bench.run.shape import clean, name_metrics
-from bench.scm.base import SCM, Do, to_array
+from bench.scm.base import SCM, to_array
+from bench.scm.do import Do
 from bench.task import Problem, Task, as_frame
 
 if TYPE_CHECKING:
@@ -51,7 +54,9 @@ class Asked(SCM):
         self.channel = channel
         self.noise_space = facts["noise_space"]
         self.noise_metric = facts["noise_metric"]
-        for ability in facts["can"]:
+        self.can_draw = "draws" in facts["can"]
+        self.label = re.sub(r"[^A-Za-z0-9_.-]+", "-", facts["method"])
+        for ability in (name for name in facts["can"] if name != "draws"):
             setattr(self, ability, partial(self._rows, ability))
 
     def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
@@ -72,22 +77,37 @@ class Asked(SCM):
         """See `SCM`."""
         return self._asked({"verb": "sample", "n": n, "seed": seed, "noise": noise}, (), do, n)
 
+    def drawn(
+        self, verb: str, df: "pd.DataFrame", do: Do, count: int, seed: int, bootstrap: int = 0
+    ) -> np.ndarray:
+        """What `count` SCMs that the data allow answer, [count, N, D].
+
+        The same seed asks the same SCMs: draws of the estimate, or of `bootstrap` fits to rows
+        drawn again.
+        """
+        rows = to_array(df, self.names)
+        words = {"verb": verb, "drawn": count, "seed": seed, "bootstrap": bootstrap}
+        numbers = self._numbers(words, (rows,), do, (count * len(rows), len(self.names)))
+        return numbers.reshape(count, *rows.shape)
+
     def _rows(self, verb: str, df: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
         rows = to_array(df, self.names)
         return self._asked({"verb": verb}, (rows,), do, len(rows))
 
     def _asked(self, words: Header, rows: tuple, do: Do | None, n: int) -> "pd.DataFrame":
-        clamps = [[self.names.index(name), float(value)] for name, value in (do or {}).items()]
-        self.channel.send({"kind": "ask", "do": clamps, **words}, rows)
+        return as_frame(self._numbers(words, rows, do, (n, len(self.names))), self.names)
+
+    def _numbers(self, words: Header, rows: tuple, do: Do | None, expected: tuple) -> np.ndarray:
+        packed, more = pack(do or {}, self.names)
+        self.channel.send({"kind": "ask", "do": packed, **words}, (*rows, *more))
         header, data = self.channel.receive()
         if header["kind"] != "answered":
             raise Abandoned
         arrays = arrays_of(header, data)
-        expected = (n, len(self.names))
         if len(arrays) != 1 or arrays[0].shape != expected:
             shapes = ", ".join(str(a.shape) for a in arrays)
             raise Wrong(f"the method answered {words['verb']} with shape {shapes}, not {expected}")
-        return as_frame(arrays[0], self.names)
+        return arrays[0]
 
 
 class Scorer:
@@ -148,6 +168,8 @@ class Scorer:
         estimate = Asked(problem.data.names, self.channel, header)
         told: Header = {"kind": "scored", "known": KNOWN}
         try:
+            if problem.score:
+                return {**told, "metrics": problem.score(estimate), "nodes": {}}, ()
             told["metrics"] = {
                 name: _value(metric, problem, estimate)
                 for name, metric in METRICS.items()

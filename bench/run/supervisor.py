@@ -286,6 +286,7 @@ class Computation:
         can = fitted.get("can") if isinstance(fitted.get("can"), list) else []
         words = {"noise_space": str(fitted.get("noise_space")), "can": [str(c) for c in can]}
         words["noise_metric"] = fitted.get("noise_metric") is not False
+        words["method"] = self.job.method
         with self._scorer_lives(scorer):
             scorer.channel.send({"kind": "score", **words}, (), watch)
             told, data = scorer.channel.receive(watch)

@@ -1,6 +1,6 @@
 """The five verbs over tables with named columns: what a truth and an estimate have in common."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from bench.scm.batched import BatchedSCM
+from bench.scm.do import Do, settle
 from bench.scm.plan import make_plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Do = Mapping[str, float]
 Mechanisms = Callable[[np.ndarray, Sequence[int]], np.ndarray]
 NOISE_DRAWS = ("empirical", "gaussian")
 
@@ -56,15 +56,18 @@ class SCM:
         return self._answer(x - self._mechanisms(x), df)
 
     def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
-        """Solves x = F(x) + u, with the nodes of `do` clamped.
+        """Solves x = F(x) + u, with the nodes of `do` set (see `bench.scm.do`).
+
+        A change (Shift, Scale, a function) reads the value that its node would have here, all
+        other nodes of `do` set.
 
         Raises:
-            ValueError: `do` names an unknown column or has a value that is no finite number.
+            ValueError: `do` names an unknown column or has a value of none of its kinds.
         """
-        return self._answer(self._generate(to_array(u, self.names), self._clamps(do)), u)
+        return self._answer(self._done(to_array(u, self.names), do), u)
 
     def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
-        """The rows of `df` had the nodes of `do` been clamped: generate(noise(x), do)."""
+        """The rows of `df` had the nodes of `do` been set: generate(noise(x), do)."""
         return self.generate(self.noise(df), do)
 
     def sample(
@@ -73,33 +76,28 @@ class SCM:
         """Draws n fresh rows.
 
         Args:
-            n: number of rows. do: nodes to clamp. seed: of the draws.
+            n: number of rows. do: nodes to set. seed: of the draws.
             noise: "empirical" (the context's residuals) or "gaussian" (fitted to them).
         """
         if noise not in NOISE_DRAWS:
             raise ValueError(f"noise is one of {', '.join(NOISE_DRAWS)}, not {noise!r}")
         u = self._draw_noise(n, seed, noise)
-        return self._answer(self._generate(u, self._clamps(do)), None)
+        return self._answer(self._done(u, do, seed), None)
+
+    def _done(self, u: np.ndarray, do: Do | None, seed: int = 0) -> np.ndarray:
+        """Rows of noise u [N, D] under `do`, whose draws have `seed`."""
+        settled = settle(do, self.names, len(u), seed)
+        return settled.solve(lambda clamps: self._generate(u, clamps))
 
     def _mechanisms(self, x: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
     def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
+        """Rows of noise u [N, D]; clamps [1 or N, D] are NaN in the columns that are free."""
         raise NotImplementedError
 
     def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:
         raise NotImplementedError
-
-    def _clamps(self, do: Do | None) -> np.ndarray:
-        """One value for each node, NaN where it is free, [D]."""
-        clamps = np.full(len(self.names), np.nan)
-        for name, value in (do or {}).items():
-            if name not in self.names:
-                raise ValueError(f"do names an unknown column: {name}")
-            if not np.isfinite(value):
-                raise ValueError(f"do({name}) needs a finite number, not {value}")
-            clamps[self.names.index(name)] = value
-        return clamps
 
     def _answer(self, rows: np.ndarray, like: "pd.DataFrame | np.ndarray | None") -> "pd.DataFrame":
         import pandas as pd
@@ -185,13 +183,44 @@ class AdditiveSCM(SCM):
         return np.zeros(len(self.names)) if alone else self.centred.std(0, ddof=1)
 
     def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
-        """See `SCM`; nodes that do not descend from `do` keep their values."""
-        clamps, x = self._clamps(do), to_array(df, self.names)
-        changed = self._changed(clamps)
-        u = np.zeros_like(x)
-        if changed:
-            u[:, changed] = x[:, changed] - self.mechanisms(x, changed)
-        return self._answer(self._clamped(x, u, clamps), df)
+        """See `SCM`; x + (F(new parents) - F(old parents)): what nothing moves stays to the bit."""
+        x = to_array(df, self.names)
+        settled = settle(do, self.names, len(x))
+        return self._answer(settled.solve(lambda clamps: self._moved(x, clamps)), df)
+
+    @property
+    def draws(self) -> "Callable[[int, int], Iterator[AdditiveSCM]] | None":
+        """(n, seed) -> n SCMs that the data allow, where the mechanisms have `draw`; else None."""
+        return self._draws if getattr(self.mechanisms, "draw", None) else None
+
+    def _draws(self, n: int, seed: int = 0) -> "Iterator[AdditiveSCM]":
+        for k in range(n):
+            drawn = self.mechanisms.draw(np.random.default_rng([seed, k]))
+            yield self._with(drawn, self.context)
+
+    @property
+    def refit(self) -> "Callable[[pd.DataFrame], AdditiveSCM] | None":
+        """(df) -> the estimate of other rows, where the mechanisms have `refit`; else None."""
+        return self._refit if getattr(self.mechanisms, "refit", None) else None
+
+    def _refit(self, df: "pd.DataFrame") -> "AdditiveSCM":
+        rows = to_array(df, self.names)
+        return self._with(self.mechanisms.refit(rows), rows)
+
+    def _with(self, mechanisms: Mechanisms, context: np.ndarray) -> "AdditiveSCM":
+        other = AdditiveSCM.__new__(AdditiveSCM)
+        other.names, other.levels, other.below = self.names, self.levels, self.below
+        other.mechanisms, other.context, other.free = mechanisms, context, None
+        return other
+
+    def _moved(self, x: np.ndarray, clamps: np.ndarray) -> np.ndarray:
+        """Rows x [N, D] with nodes clamped, and what follows moved as F moves."""
+        moved, changed = np.where(np.isnan(clamps), x, clamps), set(self._changed(clamps))
+        for level in self.levels:
+            if nodes := [j for j in level if j in changed]:  # asked alike: equal to the bit
+                change = self.mechanisms(moved, nodes) - self.mechanisms(x, nodes)
+                moved[:, nodes] = x[:, nodes] + change
+        return moved
 
     def _mechanisms(self, x: np.ndarray) -> np.ndarray:
         return self.mechanisms(x, range(x.shape[1]))
@@ -213,7 +242,7 @@ class AdditiveSCM(SCM):
         return x
 
     def _changed(self, clamps: np.ndarray) -> list[int]:
-        clamped = ~np.isnan(clamps)
+        clamped = ~np.isnan(clamps[0])
         return np.flatnonzero(self.below[clamped].any(0) & ~clamped).tolist()
 
     def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:

@@ -160,7 +160,7 @@ class EquationSCM(SCM):
 
     def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
         x = np.where(np.isnan(clamps), u, clamps)
-        for j in np.flatnonzero(np.isnan(clamps)):
+        for j in np.flatnonzero(np.isnan(clamps[0])):
             x[:, j] += self.equations[j].mechanism(x)
         return x
 

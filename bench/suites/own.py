@@ -1,107 +1,220 @@
-"""Anyone's own table: a task made of a CSV file and an edge list."""
+"""Anyone's own table: half of its rows are scored on the other half, all of them are asked."""
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import numpy as np
 
-from bench.standardised import spread
+from bench.reading.do import Effect, Question, parse_do, parse_effect
+from bench.reading.own import Own, read_own
+from bench.suites.answers import Asked, answer
 from bench.task import Dataset, Problem, Task, seed_of
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from bench.registry import LoadedMethod
-    from bench.scm.base import Do
+SPLITS = 200  # tried until every column varies in the half that is fitted
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnTask(Task):
-    """Half of a table's rows, drawn by seed, are context; the other half are query."""
+    """Half of a table's rows, drawn by seed, are context; the other half are query.
 
-    data_path: str
-    graph_path: str
+    Attributes:
+        table, graph: as given. every, adjacency: see `bench.reading.own.read_own`.
+        data: fingerprint of what was read, which names the task; where the files lie does not.
+    """
+
+    table: str
+    graph: str
+    data: str
     d: int
     n_context: int
     n_query: int
+    every: int = 0
+    adjacency: str = ""
+
+    @property
+    def own(self) -> Own:
+        """What was read."""
+        return read(self.table, self.graph, bool(self.every), self.adjacency)
 
     def problem(self) -> Problem:
-        """Reads the files; no truth is known."""
-        data = read_dataset(Path(self.data_path), Path(self.graph_path))
-        order = np.random.default_rng(seed_of("own", self.seed)).permutation(len(data.rows))
-        context, query = order[: self.n_context], order[self.n_context :]
-        part = Dataset(data.rows[np.sort(context)], data.names, data.adjacency)
-        return Problem(part, data.rows[np.sort(query)])
+        """Reads the files; no truth is known.
+
+        Raises:
+            ValueError: a file is not what it was.
+        """
+        data = self.dataset()
+        context, query = split(data.rows, self.seed)
+        part = Dataset(data.rows[context], data.names, data.adjacency)
+        return Problem(part, data.rows[query])
+
+    def dataset(self) -> Dataset:
+        """All rows and the graph.
+
+        Raises:
+            ValueError: a file is not what it was.
+        """
+        data = Dataset.of(self.own.frame, self.own.graph)
+        if fingerprint(data) != self.data:
+            raise ValueError(f"{self.table} or {self.graph} changed while the run was going on")
+        return data
+
+    def _path(self, without: frozenset[str]) -> str:
+        seed = f"/seed{self.seed}" if self.seed and without == frozenset() else ""
+        return f"{Path(self.table).stem}/{self.data}{seed}"
 
 
-def own_task(data_path: Path, graph_path: Path, seed: int) -> OwnTask:
-    """The task of a user's files.
+@dataclass(frozen=True, kw_only=True)
+class AnswerTask(OwnTask):
+    """All rows, to answer questions about.
+
+    Attributes:
+        questions: JSON of [words after each --do, words after each --effect].
+        n: rows to sample. bootstrap: fits to rows drawn again, 0: what the estimate knows.
+        folder: where the rows of the answers are written.
+    """
+
+    scm_free: ClassVar[frozenset[str]] = frozenset()
+
+    questions: str
+    n: int
+    bootstrap: int = 0
+    folder: str = ""
+
+    def problem(self) -> Problem:
+        """All rows are context; the score is the answers."""
+        data, own = self.dataset(), self.own
+        dos, effects = parse_questions(self.questions, own)
+        asked = Asked(
+            data=data,
+            dos=[(question.text, question.over(own.beside(question.columns))) for question in dos],
+            effects=effects,
+            n=self.n,
+            seed=self.seed,
+            bootstrap=self.bootstrap,
+            folder=Path(self.folder) if self.folder else None,
+        )
+        return Problem(data, data.rows[:0], score=partial(answer, asked))
+
+    def _path(self, without: frozenset[str]) -> str:
+        asked = hashlib.sha256(f"{self.questions}/{self.n}/{self.bootstrap}".encode()).hexdigest()
+        return f"{super()._path(without)}/{asked[:8]}"
+
+
+def parse_questions(questions: str, own: Own) -> tuple[list[Question], list[Effect]]:
+    """The questions of a task's text.
 
     Raises:
-        ValueError: see `read_dataset`, or fewer than 4 rows.
+        ValueError: see `parse_do` and `parse_effect`.
     """
-    data = read_dataset(data_path, graph_path)
-    n, d = data.rows.shape
-    if n < 4:
-        raise ValueError(f"{data_path} has {n} rows; half are context, half query: at least 4")
-    return OwnTask(
-        suite="own",
-        d=d,
-        n_context=n // 2,
-        n_query=n - n // 2,
-        seed=seed,
-        data_path=str(data_path.resolve()),
-        graph_path=str(graph_path.resolve()),
+    dos, effects = json.loads(questions)
+    names = list(own.frame)
+    return (
+        [parse_do(words, names, own.columns) for words in dos],
+        [parse_effect(words, names) for words in effects],
     )
 
 
 @lru_cache(maxsize=4)
-def read_dataset(data_path: Path, graph_path: Path) -> Dataset:
-    """Reads a CSV table and an edge list with the header `source,target`.
+def _read(table: str, graph: str, every: bool, adjacency: str, stamp: tuple) -> Own:
+    return read_own(Path(table), graph, every=every, orientation=adjacency)
+
+
+def read(table: str, graph: str, every: bool, adjacency: str) -> Own:
+    """`read_own`, kept while the files stay what they are."""
+    return _read(table, graph, every, adjacency, (_stamp(table), _stamp(graph)))
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        stat = Path(path).stat()
+    except (OSError, ValueError):
+        return 0, 0
+    return stat.st_mtime_ns, stat.st_size
+
+
+def fingerprint(data: Dataset) -> str:
+    """Of names, rows and graph."""
+    digest = hashlib.sha256(repr((data.names, data.rows.shape)).encode())
+    digest.update(np.ascontiguousarray(data.rows).tobytes())
+    digest.update(data.adjacency.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def split(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted numbers of context and query rows.
+
+    The first of some random halves in which every column varies; the first of all where none does.
+    """
+    rng, half = np.random.default_rng(seed_of("own", seed)), len(rows) // 2
+    halves = (rng.permutation(len(rows)) for _ in range(SPLITS))
+    first = order = next(halves)
+    while _constant(rows[order[:half]]).any():
+        order = next(halves, None)
+        if order is None:
+            order = first
+            break
+    return np.sort(order[:half]), np.sort(order[half:])
+
+
+def constant_columns(data: Dataset, seed: int) -> tuple[list[str], bool]:
+    """Columns that are constant in the first half drawn, and whether another half was taken."""
+    half = len(data.rows) // 2
+    first = np.random.default_rng(seed_of("own", seed)).permutation(len(data.rows))[:half]
+    constant = [data.names[j] for j in np.flatnonzero(_constant(data.rows[first]))]
+    return constant, not _constant(data.rows[split(data.rows, seed)[0]]).any()
+
+
+def _constant(rows: np.ndarray) -> np.ndarray:
+    return np.ptp(rows, axis=0) == 0
+
+
+def own_task(
+    table: Path, graph: str, seed: int, every: bool = False, adjacency: str = ""
+) -> OwnTask:
+    """The task of a user's files.
 
     Raises:
-        ValueError: a file that cannot be read, text, NaN or a constant in a column, an edge to an
-            unknown column, a cycle.
+        ValueError: see `read_own`.
     """
-    import networkx as nx
-
-    edges = _read_csv(graph_path, as_text=True)
-    if list(edges.columns) != ["source", "target"]:
-        raise ValueError(f"{graph_path} needs the header source,target")
-    graph = nx.DiGraph(list(edges.itertuples(index=False, name=None)))
-    try:
-        data = Dataset.of(_read_csv(data_path), graph)
-    except ValueError as error:
-        raise ValueError(f"{data_path}, {graph_path}: {error}") from error
-    constant = spread(data.rows) == 0
-    if constant.any():
-        raise ValueError(f"{data_path}: column {data.names[int(constant.argmax())]} is constant")
-    return data
-
-
-def _read_csv(path: Path, as_text: bool = False) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path, dtype=str if as_text else None)
-    except FileNotFoundError:
-        raise ValueError(f"no file {path}") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is no CSV table: {' '.join(str(error).split())}") from error
+    where = graph if not _stamp(graph)[1] else str(Path(graph).resolve())
+    own = read(str(table.resolve()), where, every, adjacency)
+    data = Dataset.of(own.frame, own.graph)
+    n, d = data.rows.shape
+    return OwnTask(
+        suite="own",
+        table=str(table.resolve()),
+        graph=where,
+        data=fingerprint(data),
+        d=d,
+        n_context=n // 2,
+        n_query=n - n // 2,
+        every=int(every),
+        adjacency=adjacency,
+        seed=seed,
+    )
 
 
-def write_answers(
-    method: "LoadedMethod", data: Dataset, do: "Do", n: int, seed: int, folder: Path
-) -> list[Path]:
-    """Fits all rows; writes fresh samples, samples under `do`, and the rows' counterfactuals."""
-    name = method.name.replace(":", "-")
-    scm = method.fit(data.frame(), data.graph(), seed=seed)
-    tables = {f"samples-{name}.csv": scm.sample(n, seed=seed)}
-    if do:
-        tables[f"do-{name}.csv"] = scm.sample(n, do=do, seed=seed)
-        tables[f"counterfactual-{name}.csv"] = scm.counterfactual(data.frame(), do)
-    for file, table in tables.items():
-        table.to_csv(folder / file, index=False)
-    return [folder / file for file in tables]
+def answer_task(
+    task: OwnTask,
+    dos: Sequence[Sequence[str]],
+    effects: Sequence[Sequence[str]],
+    n: int,
+    bootstrap: int,
+    folder: Path,
+) -> AnswerTask:
+    """The questions about all rows of a task's table."""
+    shared = {name: value for name, value in task.settings.items() if name != "n_query"}
+    return AnswerTask(
+        **{**shared, "n_context": task.n_context + task.n_query},
+        suite="own-answers",
+        n_query=0,
+        questions=json.dumps([list(map(list, dos)), list(map(list, effects))]),
+        n=n,
+        bootstrap=bootstrap,
+        folder=str(folder.resolve()),
+    )

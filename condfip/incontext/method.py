@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from bench.method import StandardisedMechanisms
-from bench.scm.base import AdditiveSCM, Do, to_array
+from bench.scm.base import AdditiveSCM, to_array
+from bench.scm.do import Do, settle
 from bench.task import Dataset, Task
 from condfip.incontext.nodes import Nodes
 from condfip.incontext.weights import SHIPPED, Pretrained, load
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-FEWEST = 5  # context rows
+FEWEST, MOST = 5, 10_000  # context rows
 LORCH = ("lorch", "lorch-lowdata", "lorch-large")
 
 
@@ -65,7 +66,9 @@ class InContext:
         return known and prior.benchmark > 0 and (not task.noise or prior.noises > 0)
 
     def skip(self, dataset: Dataset) -> str | None:
-        """Statistics of a context need some rows."""
+        """Statistics of a context need some rows; kernels hold N x N numbers."""
+        if len(dataset.rows) > MOST:
+            return f"more than {MOST:,} rows: an exact Gaussian process holds N x N numbers"
         return f"fewer than {FEWEST} rows" if len(dataset.rows) < FEWEST else None
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> "InContextSCM":
@@ -121,13 +124,17 @@ class InContextSCM(AdditiveSCM):
         """See `SCM`; if `uncertain`, every row also draws its own F from the posterior."""
         if not uncertain:
             return super().sample(n, do, seed, noise)
-        u, clamps = self._draw_noise(n, seed, noise), self._clamps(do)
+        u, settled = self._draw_noise(n, seed, noise), settle(do, self.names, n, seed)
         normal = np.random.default_rng([seed, 1]).standard_normal(u.shape)
+        return self._answer(settled.solve(lambda clamps: self._drawn(u, normal, clamps)), None)
+
+    def _drawn(self, u: np.ndarray, normal: np.ndarray, clamps: np.ndarray) -> np.ndarray:
         x = np.where(np.isnan(clamps), u, clamps)
-        for nodes in self.levels:
-            drawn = self.mechanisms(x, nodes) + normal[:, nodes] * self._deviations(x, nodes)
-            x[:, nodes] = np.where(np.isnan(clamps[nodes]), u[:, nodes] + drawn, clamps[nodes])
-        return self._answer(x, None)
+        for nodes in ([j for j in level if np.isnan(clamps[0, j])] for level in self.levels):
+            if nodes:
+                drawn = self.mechanisms(x, nodes) + normal[:, nodes] * self._deviations(x, nodes)
+                x[:, nodes] = u[:, nodes] + drawn
+        return x
 
     def _deviations(self, x: np.ndarray, nodes: Sequence[int] | None = None) -> np.ndarray:
         """Standard deviations of F of `nodes` at rows [N, D], in the data's units."""

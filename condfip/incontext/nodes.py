@@ -11,8 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.pathwise import Kernel as Prior
+from bench.pathwise import Path
 from bench.scm.plan import SIZE_CLASSES
-from condfip.incontext.kernel import Hyper, dual_of, examine, posterior
+from bench.standardised import PerNode
+from condfip.incontext.kernel import CONSTANT, Hyper, dual_of, examine, factor, kernel, posterior
 from condfip.incontext.model import InContextModel
 
 GROUP = 8  # nodes handled together
@@ -100,6 +103,20 @@ class Node:
         fit = examine(self.hyper, self.x[None], self.y[None])
         return fit.gap[0] - self._offset, fit.cavity[0]
 
+    def draw(self, rng: np.random.Generator) -> Path:
+        """A function of the posterior, hyper-parameters kept."""
+        hyper, smooth = self.hyper, self.hyper.amplitude[0].exp().tolist()
+        scales = [(a, self._inverse * 2**s) for s, a in enumerate(smooth)]
+        prior = Prior(CONSTANT, hyper.linear[0].exp(), scales)
+        target, noise = hyper.targets(self.y[None])[0], hyper.row_variance[0]
+        return Path(prior, self.x, target, noise, self._root, rng, self._offset)
+
+    @cached_property
+    def _root(self) -> Tensor:
+        """Cholesky factor of the child's covariance, [N, N]."""
+        rows = self.x[None]
+        return factor(kernel(self.hyper, rows, rows).total, self.hyper.row_variance)[0]
+
     @property
     def _fitted(self) -> Tensor:
         """The child less the process's mean at its own row, [N]."""
@@ -123,6 +140,11 @@ class Nodes:
     def deviation(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """Standard deviation of F of `nodes` at rows [M, D]: [M, len(nodes)]."""
         return self._each(z, nodes, Node.deviation)
+
+    def draw(self, rng: np.random.Generator) -> PerNode:
+        """Functions from the posteriors of all nodes."""
+        found = (self.nodes.get(j) for j in range(len(self.parents)))
+        return PerNode(self.parents, [node and node.draw(rng) for node in found])
 
     def _each(self, z: np.ndarray, nodes: Sequence[int], ask: object) -> np.ndarray:
         rows = torch.from_numpy(z).to(self.device)

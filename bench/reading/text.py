@@ -1,0 +1,85 @@
+"""Text files: within limits, in UTF-8, and the character that separates their cells."""
+
+import bz2
+import csv
+import gzip
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+COMPRESSED: dict[str, Callable[[Path], BinaryIO]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
+REFUSED = {
+    ".zip": "unpack it first",
+    ".xlsx": "save the sheet as CSV",
+    ".xls": "save the sheet as CSV",
+    ".pkl": "a pickle can run code; write it with df.to_csv or nx.write_gml",
+    ".pickle": "a pickle can run code; write it with df.to_csv or nx.write_gml",
+    ".gpickle": "a pickle can run code; write it with nx.write_gml",
+}
+SEPARATORS = (",", ";", "\t", "|")
+SAMPLE = 60  # lines that are looked at
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The text of a file, unpacked if it is .gz, .bz2 or .xz.
+
+    Raises:
+        ValueError: no file, more than `limit` bytes, no UTF-8, a form that is not read.
+    """
+    content = _read_bytes(path, limit)
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise ValueError(f"{path} is UTF-16; save it as UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}: line {line} is not UTF-8; save the file as UTF-8") from None
+    if "\0" in text:
+        raise ValueError(f"{path} holds bytes that are no text; is it a CSV file?")
+    return text
+
+
+def _read_bytes(path: Path, limit: int) -> bytes:
+    ending = path.suffix.lower()
+    if ending in REFUSED:
+        raise ValueError(f"{path}: {ending} files are not read; {REFUSED[ending]}")
+    try:
+        with COMPRESSED.get(ending, _open)(path) as file:
+            content = file.read(limit + 1)
+    except FileNotFoundError:
+        raise ValueError(f"no file {path}") from None
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ValueError(f"cannot read {path}: {why}") from None
+    if len(content) > limit:
+        raise ValueError(f"{path} holds more than {limit >> 20} MB; give fewer rows or columns")
+    return content
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def separator_of(text: str) -> str:
+    """What separates the cells of a text: the one that most cuts all of its first lines alike.
+
+    A space stands for any white space.
+    """
+    lines = [line for line in text[: 2**20].splitlines()[:SAMPLE] if line.strip()]
+    best = max(SEPARATORS, key=lambda separator: _cut(lines, separator), default=",")
+    if _cut(lines, best)[1] > 1:
+        return best
+    counts = {len(line.split()) for line in lines}
+    return " " if len(counts) == 1 and counts != {1} and len(lines) > 1 else ","
+
+
+def _cut(lines: list[str], separator: str) -> tuple[bool, int]:
+    """(whether all lines have as many cells as the first, cells of the first)."""
+    rows = [len(row) for row in csv.reader(lines, delimiter=separator, skipinitialspace=True)]
+    first = rows[0] if rows else 0
+    return first > 1 and all(n == first for n in rows), first

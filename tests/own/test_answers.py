@@ -1,0 +1,272 @@
+"""Answers by algebra: effects, intervals, warnings; what a run writes of them."""
+
+import json
+import math
+import re
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.analysis.answers import agreement, doubts, effect_table, gather
+from bench.analysis.render import render
+from bench.cli.parser import main
+from bench.reading.do import parse_do, parse_effect
+from bench.registry import load_method
+from bench.scm.do import Draw, Shift
+from bench.suites.answers import Asked, answer, name_of
+from bench.suites.curves import read_curves
+from bench.suites.effects import Here, effects
+from bench.suites.own import constant_columns, own_task, split
+from bench.task import Dataset
+
+GRAPH = nx.DiGraph([("x", "y"), ("y", "z"), ("w", "z")])
+
+
+def rows(n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    x, w = rng.normal(3, 1, n), rng.normal(size=n)
+    y = 2 * x + rng.normal(size=n)
+    return pd.DataFrame({"w": w, "x": x, "y": y, "z": -y + w + 0.5 * rng.normal(size=n)})
+
+
+@pytest.fixture(scope="module")
+def linear():
+    return load_method("linear").fit(rows(), GRAPH)
+
+
+def test_effects_are_slopes_times_moves(linear):
+    table = effects(linear, rows(), GRAPH, {"x": 5.0})
+    move = 5.0 - rows()["x"].mean()
+    slope = np.polyfit(rows()["x"], rows()["y"], 1)[0]
+    assert list(table.index) == ["y", "z"]
+    assert table.loc["y", "effect"] == pytest.approx(slope * move)
+    assert table.loc["y", "mean under do"] == pytest.approx(rows()["y"].mean() + slope * move)
+    assert (table["low"] < table["effect"]).all()
+    assert (table["effect"] < table["high"]).all()
+    shifted = effects(linear, rows(), GRAPH, {"x": Shift(1.0)})
+    assert shifted.loc["y", "effect"] == pytest.approx(slope)
+
+
+def test_the_interval_of_one_edge_is_that_of_least_squares(linear):
+    x, y, n = rows()["x"], rows()["y"], len(rows())
+    slope, constant = np.polyfit(x, y, 1)
+    variance = np.square(y - constant - slope * x).sum() / (n - 2)
+    error = math.sqrt(variance / np.square(x - x.mean()).sum())
+    question = parse_effect(["x=1,2", "on=y"], list(rows()))
+    told = answer(Asked(Dataset.of(rows(), GRAPH), [], [question], 0), Here(linear))
+    low, high = (
+        told[name_of("effect", "x=1,2 on=y", "y", end)]["value"] for end in ("low", "high")
+    )
+    assert high - low == pytest.approx(2 * 1.653 * error, rel=0.2)
+
+
+def test_a_draw_and_rows_of_a_column_are_answered(linear):
+    table = effects(linear, rows(), GRAPH, {"x": Draw("normal", 5, 0.1)})
+    plain = effects(linear, rows(), GRAPH, {"x": 5.0})
+    assert table.loc["y", "effect"] == pytest.approx(plain.loc["y", "effect"], abs=0.1)
+    each = effects(linear, rows(), GRAPH, {"x": rows()["x"].to_numpy() + 1})
+    assert each.loc["y", "effect"] == pytest.approx(
+        effects(linear, rows(), GRAPH, {"x": Shift(1.0)}).loc["y", "effect"]
+    )
+
+
+@pytest.mark.parametrize("method", ["linear", "additive", "boosting", "gp"])
+def test_nothing_changes_where_nothing_was_changed(method):
+    table = rows(80).round(1)
+    scm = load_method(method).fit(table, GRAPH)
+    same = scm.counterfactual(table, {"x": table["x"].to_numpy()})
+    assert same.equals(table.astype(float))
+    half = table["x"].to_numpy() + np.where(np.arange(80) % 2, 1.0, 0.0)
+    mixed = scm.counterfactual(table, {"x": half})
+    assert mixed[::2].equals(table.astype(float)[::2])
+    assert not mixed[1::2].equals(table.astype(float)[1::2])
+
+
+@pytest.mark.parametrize("method", ["linear", "gp", "boosting"])
+def test_fits_to_other_rows_keep_their_hyper_parameters(method):
+    scm = load_method(method).fit(rows(80), GRAPH)
+    same = scm.refit(rows(80)).mechanism(rows(20, seed=1))
+    pd.testing.assert_frame_equal(same, scm.mechanism(rows(20, seed=1)), rtol=1e-6, atol=1e-6)
+    other = scm.refit(rows(80, seed=2)).mechanism(rows(20, seed=1))
+    assert np.abs(other - same).to_numpy().max() > 1e-3
+
+
+def test_samples_have_the_noise_that_the_degrees_of_freedom_say():
+    rng = np.random.default_rng(0)
+    graph = nx.DiGraph([(f"p{i}", "y") for i in range(20)])
+    found = []
+    for _ in range(20):
+        parents = rng.normal(size=(30, 20))
+        table = pd.DataFrame(parents, columns=[f"p{i}" for i in range(20)])
+        table["y"] = parents.sum(1) + 2 * rng.normal(size=30)
+        scm = load_method("linear").fit(table, graph)
+        drawn = scm.sample(2000, do={f"p{i}": 0.0 for i in range(20)})["y"]
+        found.append(drawn.var())
+    assert np.mean(found) == pytest.approx(4, rel=0.25)
+
+
+def test_a_question_without_an_answer_ends_itself_only(linear):
+    data = Dataset.of(rows(), GRAPH)
+    bad = parse_do(["x=function:log(0-value**2)"], list(rows()))
+    good = parse_do(["x=1"], list(rows()))
+    dos = [(q.text, q.do) for q in (bad, good)]
+    questions = gather({"linear": answer(Asked(data, dos, [], 0), Here(linear))}, data.names)
+    assert "no finite number" in questions[0].missing["linear"]
+    assert "y" in questions[1].nodes
+
+
+def asked(told, data, values=None):
+    """One question with effects on y as given: {method: (effect, low, high)}."""
+    measured = {
+        method: {
+            name_of("do", "x=1", "y", what): {"version": "1", "value": value}
+            for what, value in zip(("effect", "low", "high", "mean under do"), numbers, strict=True)
+        }
+        for method, numbers in told.items()
+    }
+    for bound, value in zip(("set to at least", "set to at most"), values or (3, 3), strict=True):
+        for found in measured.values():
+            found[name_of("do", "x=1", "x", bound)] = {"version": "1", "value": float(value)}
+    return gather(measured, data.names)[0]
+
+
+def test_agreement_is_told_in_units_of_the_node():
+    data = Dataset.of(rows(), GRAPH)
+    unit = data.rows[:, data.names.index("y")].std(ddof=1)
+    near = asked({"a": (1, 0.9, 1.1, 0), "b": (1 + 0.05 * unit, 1, 2, 0)}, data)
+    within = asked({"a": (1, 0, 3, 0), "b": (1 + unit, 2, 5, 0)}, data)
+    apart = asked({"a": (1, 0.9, 1.1, 0), "b": (1 + 2 * unit, 4, 6, 0)}, data)
+    assert "the methods agree" in agreement(near, data)[0]
+    assert "differ within their intervals" in agreement(within, data)[0]
+    assert "DISAGREE by 2.0 deviations" in agreement(apart, data)[0]
+
+
+def test_what_lies_outside_the_data_is_warned_of_with_its_distance():
+    data = Dataset.of(rows(), GRAPH)
+    column = rows()["x"]
+    far = column.max() + 4 * column.std()
+    question = asked({"a": (1, 0, 2, 0), "b": (2, 1, 3, 0)}, data, (far, far))
+    lines = doubts([question], data, [])
+    assert any("by 4 deviations: answers there are extrapolation" in line for line in lines)
+    assert any("methods differ by" in line for line in lines)
+    assert doubts([asked({"a": (1, 0, 2, 0)}, data, (3, 3))], data, []) == []
+
+
+def test_numbers_are_shown_with_three_figures_of_their_interval():
+    data = Dataset.of(rows(), GRAPH)
+    table = effect_table(asked({"a": (1.23456, 1.2, 1.3, 2.0)}, data), data, "effects")
+    assert table.rows[0][3:] == ["2.000", "1.235", "1.200 to 1.300"]
+
+
+def test_the_half_that_is_fitted_varies_where_it_can():
+    table = np.zeros((40, 2))
+    table[:2, 0], table[:, 1] = 1, np.arange(40)
+    data = Dataset(table, ("treated", "y"), np.zeros((2, 2), dtype=bool))
+    for seed in range(20):
+        context, query = split(table, seed)
+        assert table[context, 0].any()
+        assert sorted([*context, *query]) == list(range(40))
+    told = [constant_columns(data, seed) for seed in range(20)]
+    assert (["treated"], True) in told
+    assert ([], True) in told
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of least squares on a table with two questions and an effect."""
+    folder = tmp_path_factory.mktemp("own")
+    table = rows(60).assign(note="text", new_x=1.5)
+    table.to_csv(folder / "t.csv", index=False, sep=";", decimal=",")
+    (folder / "g.txt").write_text("dag {x -> y -> z <- w}")
+    words = ["run", "--data", str(folder / "t.csv"), "--graph", str(folder / "g.txt")]
+    words += ["--methods", "linear", "--jobs", "1", "--quiet", "--out", str(folder / "out")]
+    words += ["--do", "x=1000", "--do", "x=column:new_x", "w=shift:+1"]
+    words += ["--effect", "x=1,2", "on=z", "--n", "50"]
+    return folder, words
+
+
+def test_a_run_prints_and_writes_its_answers(run, capsys):
+    folder, words = run
+    (folder / "elsewhere.txt").write_text("mine")
+    (folder / "out").mkdir()
+    (folder / "out" / "do-linear.csv").symlink_to(folder / "elsewhere.txt")
+    assert main(words) == 0
+    told = capsys.readouterr()
+    said, warned = told.out, told.err
+    assert all(f"### {name}" in said for name in ("residual", "nodes", "effects-1", "effects-3"))
+    assert "outside the data" in warned
+    assert "note, new_x are in no edge" in said
+    row = re.search(r"\| z +\| (\S+) +\| linear \| (\S+) +\| (\S+) +\| (\S+) to (\S+)", said)
+    observed, mean, effect, low, high = map(float, row.groups())
+    assert mean - observed == pytest.approx(effect, rel=0.01)
+    assert low < effect < high
+    files = {p.name: pd.read_csv(p) for p in (folder / "out").glob("*-linear.csv")}
+    assert (files["do-linear.csv"]["x"] == 1000).all()
+    assert (folder / "elsewhere.txt").read_text() == "mine"
+    assert (files["counterfactual-2-linear.csv"]["x"] == 1.5).all()
+    assert len(files["samples-linear.csv"]) == 50
+    assert {"z (5 %)", "z (95 %)"} <= set(files["counterfactual-linear.csv"])
+    curves = read_curves(folder / "out" / "answers", "linear")
+    assert [(c["parent"], c["child"]) for c in curves] == [("x", "y"), ("w", "z"), ("y", "z")]
+    page = (folder / "out" / "report.html").read_text()
+    assert "do(x=1000)" in page
+    assert page.count("<svg") >= 5
+
+
+def test_the_same_run_again_answers_from_its_records(run, capsys):
+    folder, words = run
+    main(words)
+    capsys.readouterr()
+    assert main(words) == 0
+    assert capsys.readouterr().out.count("1 done before, 0 to run") == 2
+
+
+def test_another_seed_or_file_is_another_task(run):
+    folder, _ = run
+    graph = str(folder / "g.txt")
+    one = own_task(folder / "t.csv", graph, 0)
+    assert one.name != own_task(folder / "t.csv", graph, 1).name
+    other = folder / "other" / "t.csv"
+    other.parent.mkdir(exist_ok=True)
+    rows(60, seed=1).to_csv(other, index=False)
+    assert one.name != own_task(other, graph, 0).name
+    assert one.name == own_task(folder / "t.csv", "dag {x -> y -> z <- w}", 0).name
+
+
+def test_names_with_bars_and_dollars_do_no_harm(tmp_path, capsys):
+    table = rows(40)[["x", "y"]].set_axis(["a|b", "$c_{$"], axis=1)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "g.json").write_text(json.dumps([["a|b", "$c_{$"]]))
+    words = ["run", "--data", str(tmp_path / "t.csv"), "--graph", str(tmp_path / "g.json")]
+    words += ["--methods", "linear", "--jobs", "1", "--quiet", "--out", str(tmp_path / "out")]
+    assert main([*words, "--do", "a|b=2"]) == 0
+    effects_table = (tmp_path / "out" / "tables" / "effects.md").read_text()
+    lines = [line for line in effects_table.splitlines() if line.startswith("|")]
+    cells = {len(re.split(r"(?<!\\)\|", line)) for line in lines}
+    assert cells == {8}
+
+
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        (["--do", "x=+10"], "write x=10 to set it, x=shift:10 to add to it"),
+        (["--do", "q=1"], "unknown column 'q'"),
+        (["--do", "x=column:note"], "holds text"),
+        (["--effect", "x=1", "on=y"], "--effect takes NAME=FROM,TO on=OUTCOME"),
+        (["--n", "0"], "--n takes 1 or more"),
+        (["--bootstrap", "1"], "--bootstrap takes 2 or more"),
+    ],
+)
+def test_questions_that_cannot_be_meant_end_before_anything_runs(run, more, message, capsys):
+    _, words = run
+    assert main([*words[:5], "--quiet", *more]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_table_in_markdown_keeps_its_columns(linear):
+    data = Dataset.of(rows(), GRAPH)
+    told = answer(Asked(data, [("x=1", {"x": 1.0})], [], 0), Here(linear))
+    text = render(effect_table(gather({"linear": told}, data.names)[0], data, "effects"))
+    assert text.startswith("### effects\n\n| node")

@@ -1,0 +1,137 @@
+"""The same graph in every form that people have; cycles and undirected edges named."""
+
+import json
+
+import networkx as nx
+import pytest
+
+from bench.reading.graphs import as_digraph, read_graph
+from bench.task import Dataset
+
+TRUE = nx.DiGraph([("K", "NA"), ("NA", "CL"), ("K", "CL")])
+EDGES = "source,target\nK,NA\nNA,CL\nK,CL\n"
+MATRIX = ",K,NA,CL\nK,0,1,1\nNA,0,0,1\nCL,0,0,0\n"
+
+
+def read(tmp_path, text, name="g.csv", **options):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return read_graph(path, **options)
+
+
+def gml(graph):
+    return "\n".join(nx.generate_gml(graph))
+
+
+def graphml(graph):
+    return "\n".join(nx.generate_graphml(graph))
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        (EDGES, "g.csv"),
+        (EDGES.replace(",", ", "), "g.csv"),
+        (EDGES.replace(",", ";"), "g.csv"),
+        (EDGES.replace(",", "\t"), "g.tsv"),
+        (EDGES.replace("source,target", "from,to"), "g.txt"),
+        (EDGES.replace("source,target", "Cause,Effect"), "g.csv"),
+        (EDGES.replace("source,target", "Parent Node,Child Node"), "g.csv"),
+        ("target,source\nNA,K\nCL,NA\nCL,K\n", "g.csv"),
+        (EDGES.replace("\n", ",1.0\n").replace("target,1.0", "target,weight"), "g.csv"),
+        (gml(TRUE), "g.gml"),
+        (gml(TRUE), "g.txt"),
+        (gml(TRUE).replace("label", "name"), "g.gml"),
+        (graphml(TRUE), "g.graphml"),
+        (graphml(TRUE), "g.xml"),
+        ("digraph {K -> NA -> CL; K -> CL}", "g.dot"),
+        ('digraph g { rankdir=LR; node [shape=box];\n"K" -> {NA "CL"} [a=b];\nNA->CL }', "g.gv"),
+        ('digraph {K; NA [label="sodium"]; K->NA // a\n NA->CL\n CL<-K}', "g.txt"),
+        (
+            'dag {\nbb="0,0,1,1"\nK [exposure,pos="0,1"]\nCL [outcome]\nK -> {NA CL}\nNA -> CL\n}',
+            "g",
+        ),
+        ("K -> NA\nNA -> CL\nK -> CL\n", "g.txt"),
+        (json.dumps(nx.node_link_data(TRUE, edges="links")), "g.json"),
+        (json.dumps(nx.node_link_data(TRUE, edges="edges")), "g.json"),
+        (json.dumps([["K", "NA"], ["NA", "CL"], ["K", "CL"]]), "g.json"),
+        (json.dumps({"K": ["NA", "CL"], "NA": ["CL"], "CL": []}), "g.json"),
+    ],
+)
+def test_the_same_graph_in_every_form(tmp_path, text, name):
+    graph, _ = read(tmp_path, text, name)
+    assert set(graph.edges) == set(TRUE.edges)
+    assert set(graph.nodes) == set(TRUE.nodes)
+
+
+def test_a_text_may_stand_in_place_of_a_file():
+    dowhy = (
+        'graph[directed 1node[ id "K" label "K"]node[ id "NA" label "NA"]'
+        'node[ id "CL" label "CL"]edge[source "K" target "NA"]edge[source "NA" target "CL"]'
+        'edge[source "K" target "CL"]]'
+    )
+    for text in (
+        dowhy,
+        "digraph{K->NA;NA->CL;K->CL}",
+        "dag{K -> {NA CL} NA -> CL}",
+        "K->NA->CL<-K",
+    ):
+        assert set(read_graph(text)[0].edges) == set(TRUE.edges)
+
+
+def test_nodes_without_edges_are_kept():
+    assert set(read_graph("dag {a b c a -> b}")[0].nodes) == {"a", "b", "c"}
+
+
+def test_a_matrix_asks_which_way_it_reads(tmp_path):
+    with pytest.raises(ValueError, match="reads both ways; say --adjacency row-causes-column"):
+        read(tmp_path, MATRIX)
+    forth, _ = read(tmp_path, MATRIX, orientation="row-causes-column")
+    back, _ = read(tmp_path, MATRIX, orientation="column-causes-row")
+    assert set(forth.edges) == set(TRUE.edges) == {(b, a) for a, b in back.edges}
+
+
+def test_names_without_a_header_are_edges_if_the_table_has_them(tmp_path):
+    graph, notes = read(tmp_path, "K,NA\nNA,CL\nK,CL\n", columns=["K", "NA", "CL"])
+    assert set(graph.edges) == set(TRUE.edges)
+    assert "no header" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "text, name, message",
+    [
+        ("source,target\nK,NA\nNA,\n", "g.csv", "g.csv: line 3: the target is empty"),
+        ("one,two\nK,NA\n", "g.csv", "header 'one,two' is not known; use source,target"),
+        ("", "g.csv", "it is empty"),
+        (EDGES + "CL,K\n", "g.csv", "cycle: .*CL -> K"),
+        (EDGES + "K,K\n", "g.csv", "cycle: K -> K"),
+        (gml(nx.Graph(TRUE)), "g.gml", "undirected"),
+        (graphml(nx.Graph(TRUE)), "g.graphml", "undirected"),
+        (json.dumps(nx.node_link_data(nx.Graph(TRUE), edges="links")), "g.json", "undirected"),
+        ("graph {K -- NA}", "g.dot", "line 1: K -- NA is undirected"),
+        ("dag {K -> NA\nNA <-> CL}", "g.txt", "line 2: NA <-> CL is a hidden common cause"),
+        ("digraph {K -> }", "g.dot", "a name is missing"),
+        ("digraph {K -> NA", "g.dot", "brace is not closed"),
+        ("graph [ node [ id", "g.gml", "not readable as GML"),
+        ("<graphml", "g.graphml", "not readable as GraphML"),
+        ("<!DOCTYPE x [<!ENTITY a 'b'>]><graphml/>", "g.graphml", "DOCTYPE"),
+        ("{", "g.json", "not readable as JSON: line 1"),
+        ("[" * 100_000, "g.json", "nested too deeply|not readable"),
+        ('{"links": [{"source": 1}]}', "g.json", '"links"'),
+        ("gASV", "g.pkl", "a pickle can run code"),
+    ],
+)
+def test_a_refusal_names_file_place_and_remedy(tmp_path, text, name, message):
+    with pytest.raises(ValueError, match=message) as refused:
+        read(tmp_path, text, name)
+    assert name in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_python_takes_graphs_and_pairs_and_refuses_the_rest():
+    assert set(as_digraph(list(TRUE.edges)).edges) == set(TRUE.edges)
+    assert set(as_digraph(nx.MultiDiGraph(TRUE)).edges) == set(TRUE.edges)
+    rows = [[1.0, 2.0], [2.0, 1.0]]
+    for wrong in (nx.Graph([("x0", "x1")]), 3, [("x0", "x1", "x0")], ["ab"]):
+        with pytest.raises(ValueError, match="undirected|a graph is"):
+            Dataset.of(rows, wrong)

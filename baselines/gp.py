@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.method import AdditiveMethod
-from bench.pathwise import Kernel, Path
+from bench.scm.pathwise import Kernel, Path
 from bench.standardised import PerNode, padded_parents
 from bench.task import Dataset
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.pathwise import Kernel as Prior
-from bench.pathwise import Path
+from bench.scm.pathwise import Kernel as Prior
+from bench.scm.pathwise import Path
 from bench.scm.plan import SIZE_CLASSES
 from bench.standardised import PerNode
 from condfip.incontext.kernel import CONSTANT, Hyper, dual_of, examine, factor, kernel, posterior

@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.analysis.outputs import publish
 from bench.cli.parser import main
+from tests.made_rows import record, write
 
 SMOKE = ["run", "--suite", "lorch", "--preset", "smoke"]
 ONE = [*SMOKE, "--where", "scenario=RFF_IN", "graph_kind=er", "--jobs", "1"]
@@ -98,7 +101,7 @@ def test_an_unwritable_folder_is_one_line_and_exit_code_1(capsys, tmp_path):
 def test_a_run_prints_its_table_and_writes_everything(tmp_path, capsys):
     assert main([*ONE, "--methods", "truth,linear", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "### counterfactual" in out and "Cond-FiP (paper)" in out
+    assert "### counterfactual" in out and "beside the published results" in out
     assert "cells: 2 ok" in out and str(tmp_path) in out
     written = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")}
     assert {
@@ -114,12 +117,12 @@ def test_a_run_prints_its_table_and_writes_everything(tmp_path, capsys):
     for form in ("md", "tex", "csv"):
         assert main(["table", str(tmp_path), "--metric", "noise", "--format", form]) == 0
     assert r"\toprule" in capsys.readouterr().out
-    assert main(["compare", str(tmp_path), "paper"]) == 0
+    assert main(["compare", str(tmp_path), "paper", "--cells"]) == 0
     compared = capsys.readouterr().out
     assert "Cond-FiP" in compared and "linear" in compared
-    assert main(["compare", str(tmp_path), "paper", "--count", "--methods", "linear"]) == 0
-    counted = capsys.readouterr().out
-    assert "| linear" in counted and "| marginal" not in counted
+    assert main(["compare", str(tmp_path), "paper", "--methods", "linear"]) == 0
+    pooled = capsys.readouterr().out
+    assert "| linear" in pooled and "| truth" not in pooled and "within 15 %" in pooled
     fails_with(
         capsys, ["compare", str(tmp_path), "paper", "--methods", "lienar"], "no method lienar"
     )
@@ -198,3 +201,62 @@ def test_a_new_method_in_a_checkout_gets_its_line(tmp_path, capsys, monkeypatch)
     assert 'nearest = "baselines.nearest:Nearest"' in Path("pyproject.toml").read_text()
     assert Path("baselines/nearest.py").exists() and Path("tests/test_nearest.py").exists()
     assert "pip install -e ." in capsys.readouterr().out
+
+
+@pytest.fixture()
+def two_runs(tmp_path, monkeypatch):
+    """A folder in which two runs were computed and one is published."""
+    monkeypatch.chdir(tmp_path)
+    first = write(Path("results/first"), [record("gp"), record("linear"), record("gp", d=20)])
+    publish(first, Path("results/published/known"))
+    write(Path("results/second"), [record("mlp"), record("gp", d=20)])
+    os.utime("results/first/records.jsonl", (1, 1))
+    return tmp_path
+
+
+def printed(capsys, *arguments):
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def test_without_a_run_the_newest_is_shown_and_named_in_the_first_line(two_runs, capsys):
+    out = printed(capsys, "table")
+    assert out.splitlines()[0] == "newest run: results/second" and "| mlp" in out
+    assert printed(capsys, "table", "--format", "csv").startswith("d,method")
+
+
+def test_tables_take_several_runs_and_published_names_and_show_what_is_asked(two_runs, capsys):
+    out = printed(capsys, "table", "known", "results/second", "--missing", "show")
+    assert all(f"| {method}" in out for method in ("gp", "linear", "mlp"))
+    out = printed(capsys, "table", "known", "--methods", "gp", "--where", "d=20")
+    assert "| 20" in out and "| 10" not in out and "| linear" not in out
+    fails_with(capsys, ["table", "unknown"], "published are known")
+    fails_with(capsys, ["table", "known", "--methods", "pg"], "there are gp, linear")
+    fails_with(capsys, ["table", "known", "--where", "depth=3"], "no axis depth")
+    fails_with(capsys, ["table", "known", "--metric", "sample"], "there are noise")
+
+
+def test_compare_takes_a_run_alone_a_pair_or_the_paper(two_runs, capsys):
+    assert "3 cells, 3 equal to 1e-6" in printed(capsys, "compare", "results/first")
+    out = printed(capsys, "compare", "results/first", "results/second", "--methods", "mlp,gp")
+    assert "| mlp" in out and "+0.000" in out and "| linear" not in out
+    assert "within 15 %" in printed(capsys, "compare", "known", "paper")
+
+
+def test_everything_is_made_again_from_records(two_runs, capsys):
+    out = printed(capsys, "rebuild", "results/first")
+    assert "3 ok" in out
+    made = {p.relative_to("results/first").as_posix() for p in Path("results/first").rglob("*.*")}
+    assert {"results.csv", "report.html", "tables/noise.tex", "figures/bars.png"} <= made
+    assert "4 cells" in printed(capsys, "merge", "results/second", "known", "results/both")
+    assert "known" in printed(capsys, "list", "published")
+
+
+@pytest.mark.parametrize("what", ["suite", "metric"])
+def test_a_new_suite_and_a_new_metric_pass_their_tests_at_once(what, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "wrote" in printed(capsys, f"new-{what}", "swing")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_swing.py"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+    fails_with(capsys, [f"new-{what}", "swing"], "exists already")

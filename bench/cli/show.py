@@ -14,7 +14,7 @@ from bench.analysis.paper import compare_paper, like, pooled
 from bench.analysis.plots import PLOTS
 from bench.analysis.render import render
 from bench.analysis.report import write_report
-from bench.analysis.results import Shown, counts, metrics_of, read_results
+from bench.analysis.results import Shown, counts, methods_of, metrics_of, read_results
 from bench.analysis.runs import locate, newest_run, published_runs
 from bench.analysis.summary import amortization
 from bench.analysis.table import Table, metric_table
@@ -184,23 +184,28 @@ def compare_command(options: argparse.Namespace) -> int:
             print(beside_published(run))
         return OK
     options.runs = first
-    frame = _results(options, _runs(options))
     if last == PAPER:
+        frame = _results(options, _runs(options))
         table = compare_paper(frame) if options.cells else pooled(frame)
     else:
-        table = compare_runs(frame, _second(options, last))
+        table = compare_runs(*_both(_runs(options), last, shown(options)))
     print(render(table, options.format), end="")
     return OK
 
 
-def _second(options: argparse.Namespace, run: str) -> pd.DataFrame:
-    """The run to compare with; it may lack some of the methods asked for."""
-    whole = read_results(run)
-    asked = shown(options)
-    there = [m for m in asked.methods if m in set(whole["method"])]
-    if asked.methods and not there:
-        raise ValueError(f"{run} has none of the methods {', '.join(asked.methods)}")
-    return type(asked)(there, asked.where).of(whole)
+def _both(first: list[Path], last: str, asked: Shown) -> list[pd.DataFrame]:
+    """The rows asked for of both sides; a method may be in one of them only."""
+    frames = [read_results(first), read_results(last)]
+    there = list(dict.fromkeys(name for frame in frames for name in methods_of(frame)))
+    if unknown := [name for name in asked.methods if name not in there]:
+        raise ValueError(f"no method {unknown[0]} in these results; there are {_said(there)}")
+    shared = []
+    for frame in frames:
+        mine = [name for name in asked.methods if name in methods_of(frame)]
+        if asked.methods and not mine:
+            raise ValueError(f"{frame['run'].iloc[0]} has none of {_said(list(asked.methods))}")
+        shared.append(Shown(mine, asked.where).of(frame))
+    return shared
 
 
 def rebuild_command(options: argparse.Namespace) -> int:

@@ -45,7 +45,7 @@ class Trees:
         """Rows [N, P] -> [N]."""
         return self.model.predict(parents)
 
-    def refit(self, parents: np.ndarray, child: np.ndarray) -> "Trees":
+    def relearn(self, parents: np.ndarray, child: np.ndarray) -> "Trees":
         """Of other rows, depth and rounds kept."""
         return Trees(self.depth, self.rounds, parents, child)
 

@@ -75,10 +75,10 @@ class Posteriors:
         """F of `nodes` at z [N, D]."""
         return np.column_stack([self.nodes[j](z[:, self.parents[j]]) for j in nodes])
 
-    def refit(self, z: np.ndarray) -> "Posteriors":
+    def relearn(self, z: np.ndarray) -> "Posteriors":
         """Those of other rows [N, D], hyper-parameters kept."""
         rows = torch.from_numpy(z)
-        nodes = {j: p.refit(rows[:, self.parents[j]], rows[:, j]) for j, p in self.nodes.items()}
+        nodes = {j: p.relearn(rows[:, self.parents[j]], rows[:, j]) for j, p in self.nodes.items()}
         return Posteriors(self.parents, nodes, self.d)
 
     def draw(self, rng: np.random.Generator) -> PerNode:
@@ -113,7 +113,7 @@ class Posterior:
         line = torch.full_like(self.inverse_length, linear)
         return Path(Kernel(CONSTANT, line, smooth), x, self.y, noise, self._root, rng)
 
-    def refit(self, x: Tensor, y: Tensor) -> "Posterior":
+    def relearn(self, x: Tensor, y: Tensor) -> "Posterior":
         """That of other rows, parents [N, P] and child [N]."""
         x, y = x.to(self.rows), y.to(self.rows)
         root = torch.linalg.cholesky(_kernels(x[None], self.theta[None])[0])[0]

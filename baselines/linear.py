@@ -55,7 +55,7 @@ class LinearMap:
         """Rows [N, P] -> [N]."""
         return x @ self.weights + self.constant
 
-    def refit(self, parents: np.ndarray, child: np.ndarray) -> "LinearMap":
+    def relearn(self, parents: np.ndarray, child: np.ndarray) -> "LinearMap":
         """The map of other rows."""
         return least_squares(parents, child)
 

@@ -34,14 +34,14 @@ class PerNode:
         return self._draw if all(hasattr(p, "draw") for p in found) else None
 
     @property
-    def refit(self) -> Callable[[np.ndarray], "PerNode"] | None:
-        """(z [N, D]) -> fits to other rows, where every regression has `refit(parents, child)`."""
+    def relearn(self) -> Callable[[np.ndarray], "PerNode"] | None:
+        """(z [N, D]) -> of other rows, where every regression has `relearn(parents, child)`."""
         found = [p for p in self.predictors if p is not None]
-        return self._refit if all(hasattr(p, "refit") for p in found) else None
+        return self._relearn if all(hasattr(p, "relearn") for p in found) else None
 
-    def _refit(self, z: np.ndarray) -> "PerNode":
+    def _relearn(self, z: np.ndarray) -> "PerNode":
         pairs = enumerate(zip(self.parents, self.predictors, strict=True))
-        return PerNode(self.parents, [p and p.refit(z[:, c], z[:, j]) for j, (c, p) in pairs])
+        return PerNode(self.parents, [p and p.relearn(z[:, c], z[:, j]) for j, (c, p) in pairs])
 
     def _draw(self, rng: np.random.Generator) -> "PerNode":
         return PerNode(self.parents, [p if p is None else p.draw(rng) for p in self.predictors])
@@ -96,12 +96,12 @@ class StandardisedMechanisms(Standardised):
         return self._with(self.predict.draw(rng))
 
     @property
-    def refit(self) -> Callable[[np.ndarray], Self] | None:
+    def relearn(self) -> Callable[[np.ndarray], Self] | None:
         """(rows [N, D]) -> mechanisms of other rows, hyper-parameters kept, where they can."""
-        return self._refit if getattr(self.predict, "refit", None) else None
+        return self._relearn if getattr(self.predict, "relearn", None) else None
 
-    def _refit(self, rows: np.ndarray) -> Self:
-        return self._with(self.predict.refit(self.standardise(rows)))
+    def _relearn(self, rows: np.ndarray) -> Self:
+        return self._with(self.predict.relearn(self.standardise(rows)))
 
     def _with(self, predict: Predict) -> Self:
         other = copy(self)

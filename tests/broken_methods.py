@@ -172,6 +172,13 @@ class Doubled(Spoilt):
         return 2 * super().noise(df)
 
 
+class Restless(Spoilt):
+    """Moves what nothing moved."""
+
+    def counterfactual(self, df, do):
+        return self.generate(self.noise(df), do) + 0.01
+
+
 class Crowded(Spoilt):
     """A row's answer depends on the rows beside it."""
 

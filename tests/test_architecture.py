@@ -42,10 +42,11 @@ WORDS = ["bench.scm", "bench.task", "bench.standardised", "bench.method", "bench
 WORDS += ["bench.distances"]
 DOORS = ["bench.loaded", "bench.suite", "bench.registry"]
 GROUND = ["bench.run.environment", "bench.run.fingerprint", "bench.run.records", "bench.run.shape"]
-LEAVES = [*WORDS, "bench.run.environment"]
+LEAVES = [*WORDS, "bench.pathwise", "bench.run.environment"]
 
 MAY_IMPORT = {
     "bench.scm": [],
+    "bench.pathwise": [],
     "bench.run.environment": [],
     "bench.run.fingerprint": [],
     "bench.run.units": [],
@@ -69,7 +70,7 @@ MAY_IMPORT = {
     "bench.run": [*WORDS, *GROUND, *DOORS, "bench.reading", "bench.analysis"],
     "bench.cli": ["bench"],
     "bench.__main__": ["bench.cli"],
-    "baselines": WORDS[:4],
+    "baselines": [*WORDS[:4], "bench.pathwise"],
     "condfip": LEAVES,
     "condfip.validate": [*LEAVES, "bench.suites", "condfip"],
     "condfip.ablation": [*LEAVES, "bench.registry", "bench.analysis.published", "condfip"],

@@ -129,6 +129,17 @@ def generates_what_it_abducts(trial: Trial) -> None:
         require(gap < limit, f"generate(noise(x)) misses x by {gap:.1e} standard deviations")
 
 
+def leaves_rows_that_nothing_moves(trial: Trial) -> None:
+    """Rows had a node been what it was are the rows, unless the noise is smoothed by design."""
+    if not trial.abducts:
+        return
+    limit = EXACT if trial.additive else 1e-4
+    for rows in (trial.query.iloc[[k]] for k in range(5)):
+        same = trial.estimate.counterfactual(rows, {"a": float(rows["a"].iloc[0])})
+        gap = float(((same - rows) / trial.rows.std()).abs().to_numpy().max())
+        require(gap < limit, f"a row that nothing moves changes by {gap:.1e} standard deviations")
+
+
 def answers_rows_one_by_one(trial: Trial) -> None:
     """A row alone gets the answer that it gets among others."""
     together = trial.estimate.generate(trial.query)
@@ -208,6 +219,7 @@ LAWS: dict[str, Callable[[Trial], None]] = {
         ignores_non_parents,
         clamps_and_spares_the_rest,
         generates_what_it_abducts,
+        leaves_rows_that_nothing_moves,
         answers_rows_one_by_one,
         pickles,
         fits_without_edges,

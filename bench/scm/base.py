@@ -200,12 +200,12 @@ class AdditiveSCM(SCM):
 
     @property
     def refit(self) -> "Callable[[pd.DataFrame], AdditiveSCM] | None":
-        """(df) -> the estimate of other rows, where the mechanisms have `refit`; else None."""
-        return self._refit if getattr(self.mechanisms, "refit", None) else None
+        """(df) -> the estimate of other rows, where the mechanisms have `relearn`; else None."""
+        return self._refit if getattr(self.mechanisms, "relearn", None) else None
 
     def _refit(self, df: "pd.DataFrame") -> "AdditiveSCM":
         rows = to_array(df, self.names)
-        return self._with(self.mechanisms.refit(rows), rows)
+        return self._with(self.mechanisms.relearn(rows), rows)
 
     def _with(self, mechanisms: Mechanisms, context: np.ndarray) -> "AdditiveSCM":
         other = AdditiveSCM.__new__(AdditiveSCM)

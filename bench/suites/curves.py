@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.method import member
 from bench.task import Dataset, as_frame
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def probe(data: Dataset) -> np.ndarray:
 def curves(asked: "Asked", estimate: "Estimate", ends: tuple[float, float]) -> list[dict[str, Any]]:
     """For each edge: parent, child, x, F and the ends of F where the estimate knows them."""
     data, edges = asked.data, edges_of(asked.data)
-    abduct = getattr(estimate, "noise_residual", None)
+    abduct = member(estimate, "noise_residual")
     if not edges or (abduct is None and estimate.noise_space != "additive"):
         return []
     rows = probe(data)

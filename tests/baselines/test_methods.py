@@ -151,6 +151,7 @@ BREAKS = {
     "ReadsAll": "ignores non parents",
     "Leaking": "clamps and spares the rest",
     "Doubled": "generates what it abducts",
+    "Restless": "leaves rows that nothing moves",
     "Crowded": "answers rows one by one",
     "Unpicklable": "pickles",
     "NeedsEdges": "fits without edges",

@@ -270,3 +270,19 @@ def test_additive_goes_on_as_a_line_beyond_the_data():
     assert far - mid == pytest.approx(mid - near, rel=1e-9)
     within = np.ptp(predict(x)) / np.ptp(x)
     assert abs(far - mid) / 10 < 2 * within  # not the slope of the last few rows
+
+
+def test_least_absolute_deviations_is_optimal_and_bears_an_outlier():
+    from baselines.lad import least_absolute
+
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.normal(size=(60, 3)), np.ones(60)])
+    y = x @ [2.0, -1.0, 0.5, 3.0] + rng.laplace(size=60)
+    weights = least_absolute(x, y)
+    left = np.sign(y - x @ weights) * (np.abs(y - x @ weights) > 1e-9)
+    touched = x[left == 0]  # the optimum passes through as many rows as it has weights
+    assert len(touched) == 4
+    subgradient = np.linalg.solve(touched.T, -(x * left[:, None]).sum(0))
+    assert (np.abs(subgradient) <= 1 + 1e-9).all()
+    y[left > 0] += 1e6 * rng.random((left > 0).sum())
+    np.testing.assert_allclose(least_absolute(x, y), weights, atol=1e-6)

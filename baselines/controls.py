@@ -31,7 +31,10 @@ class Truth:
 
 
 class Floor:
-    """The posterior mean of every F_i given the prior and the true noise variance."""
+    """What a problem's maker knows: the posterior mean of F given the prior and the true noise.
+
+    A floor of the metrics that the problem's `bounds` name, a reference for the others.
+    """
 
     version = "1"
     role = "reference"
@@ -42,8 +45,10 @@ class Floor:
         return problem.floor
 
     def skip_problem(self, problem: Problem) -> str | None:
-        """Only synthetic problems have a known prior."""
-        return "no prior is known" if problem.make_floor is None else None
+        """Some problems have no known prior, and some posterior means are not found."""
+        if problem.make_floor is None:
+            return "no prior is known"
+        return "the posterior mean was not found" if problem.floor is None else None
 
 
 class Marginal:

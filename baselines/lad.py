@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import linprog
 
-from bench.method import Standardised
 from bench.scm.base import AdditiveSCM
+from bench.standardised import Standardised
 from bench.task import Dataset
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class LeastAbsoluteDeviations:
     """
 
     version = "1"
+    default = True
 
     def skip(self, dataset: Dataset) -> str | None:
         """A node needs two more rows than it has parents."""

@@ -11,6 +11,7 @@ import numpy as np
 from bench.reading.graphs import as_digraph
 from bench.reading.numbers import numbers
 from bench.scm.base import SCM
+from bench.scm.do import Do
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -102,10 +103,10 @@ class Intervention:
     """One clamped node and the true answer.
 
     Attributes:
-        do: {node: value}. rows: what the query's noise gives under it.
+        do: {node: value, or one value a row}. rows: what the query's noise gives under it.
     """
 
-    do: Mapping[str, float]
+    do: Do
     rows: "pd.DataFrame"
 
 
@@ -118,7 +119,10 @@ class Problem:
         query_rows: held-out rows, [N, D].
         truth: the SCM, None for real data. query_noise_rows: its noise of the query, or None.
         clamps: interventions to answer.
-        make_floor: computes the estimate that knows the prior; None where no prior is known.
+        make_floor: computes the estimate that knows more than a method may, or None where that
+            fails; None where there is no such estimate.
+        bounds: the metrics of which it is a floor, that no method beats in expectation; of the
+            others it is a reference.
         true_adjacency: [D, D], where methods are given another graph.
         compare_rows: whether generated rows are compared with query rows although the truth is
             known; where it is not, they always are.
@@ -129,8 +133,9 @@ class Problem:
     query_rows: np.ndarray
     truth: SCM | None = None
     query_noise_rows: np.ndarray | None = None
-    clamps: tuple[Mapping[str, float], ...] = ()
-    make_floor: Callable[[], SCM] | None = None
+    clamps: tuple[Do, ...] = ()
+    make_floor: Callable[[], SCM | None] | None = None
+    bounds: tuple[str, ...] = ()
     true_adjacency: np.ndarray | None = None
     compare_rows: bool = False
     score: Callable[[Any], Mapping[str, dict[str, Any]]] | None = None
@@ -165,7 +170,7 @@ class Problem:
 
     @cached_property
     def floor(self) -> SCM | None:
-        """The posterior mean under the prior, or None."""
+        """What `make_floor` gives, or None."""
         return self.make_floor() if self.make_floor else None
 
     @cached_property
@@ -179,7 +184,8 @@ class Problem:
         noise = self.query_noise_rows
         for part in (self.data.rows, self.data.adjacency, self.query_rows, noise):
             digest.update(b"" if part is None else np.ascontiguousarray(part).tobytes())
-        digest.update(repr([sorted(do.items()) for do in self.clamps]).encode())
+        clamps = [sorted((n, np.asarray(v).tolist()) for n, v in do.items()) for do in self.clamps]
+        digest.update(repr(clamps).encode())
         return digest.hexdigest()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from bench.scm.equations import Equation, EquationSCM, Gaussians
 from bench.suite import Suite
 from bench.suites.csuite_equations import EQUATIONS
-from bench.suites.draws import BLOCK, draw_rows, interventions
+from bench.suites.draws import BLOCK, REACHES, draw_rows, interventions
 from bench.task import Dataset, Problem, Task, column_names, seed_of
 
 
@@ -26,6 +26,9 @@ class CSuiteTask(Task):
     scenario: str
     n_context: int = 400
     n_query: int = 400
+    reach: str = "quantile"
+
+    scm_free = Task.scm_free | {"reach"}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -50,7 +53,7 @@ class CSuiteTask(Task):
             query_rows=query,
             truth=truth,
             query_noise_rows=noise,
-            clamps=interventions(names, query, stream("interventions")),
+            clamps=interventions(names, query, stream("interventions"), self.reach),
         )
 
 
@@ -71,13 +74,14 @@ CSUITE = Suite(
         "scms": (5,),
         "n_context": (400,),
         "n_query": (400,),
+        "reach": ("quantile",),
     },
     presets={
         "smoke": [{"scms": (1,), "n_context": (50,), "n_query": (50,)}],
         "quick": [{"scms": (5,)}],
         "paper": [{"scms": (5,)}],
     },
-    choices={"variant": ("published",), "scenario": tuple(EQUATIONS)},
+    choices={"variant": ("published",), "scenario": tuple(EQUATIONS), "reach": REACHES},
 )
 
 SETS = ("large_backdoor", "weak_arrows")

@@ -4,7 +4,7 @@ Source: Schaefer and Strimmer, "A Shrinkage Approach to Large-Scale Covariance M
 Implications for Functional Genomics", Statistical Applications in Genetics and Molecular Biology 4,
 2005; with coefficients in the bnlearn repository (Scutari 2010). `bench/data/ECOLI70.md` says where
 the files come from. The network is the truth, so that the four errors and the distances between
-rows all apply; its floor is least squares, for no prior of the coefficients is known.
+rows all apply; its reference is least squares, for no prior of the coefficients is known.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from bench.scm.mechanisms import Linear
 from bench.scm.noise import Noise, gaussian
 from bench.scm.plan import make_plan
 from bench.suite import Suite
-from bench.suites.draws import interventions, scm_rows
+from bench.suites.draws import REACHES, interventions, scm_rows
 from bench.suites.files import ShippedFile, columns, edge_weights
 from bench.task import Dataset, Problem, Task, seed_of
 
@@ -40,6 +40,9 @@ class EcoliTask(Task):
 
     n_context: int = 400
     n_query: int = 400
+    reach: str = "quantile"
+
+    scm_free = Task.scm_free | {"reach"}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -58,7 +61,7 @@ class EcoliTask(Task):
             query_rows=query,
             truth=truth,
             query_noise_rows=noise,
-            clamps=interventions(truth.names, query, stream("interventions")),
+            clamps=interventions(truth.names, query, stream("interventions"), self.reach),
             make_floor=partial(least_squares, data),
             compare_rows=True,
         )
@@ -111,7 +114,8 @@ ECOLI = Suite(
     source="Schaefer and Strimmer 2005; bnlearn repository (Scutari 2010)",
     licence="coefficients from a package under MIT; see bench/data/ECOLI70.md",
     kind=EcoliTask,
-    axes={"scms": (5,), "n_context": (400,), "n_query": (400,)},
+    axes={"scms": (5,), "n_context": (400,), "n_query": (400,), "reach": ("quantile",)},
+    choices={"reach": REACHES},
     presets={
         "smoke": [{"scms": (1,), "n_context": (50,), "n_query": (50,)}],
         "quick": [{"scms": (3,)}],

@@ -13,11 +13,11 @@ import torch
 
 from bench.scm.base import AdditiveSCM, TrueSCM
 from bench.scm.batched import BatchedSCM
-from bench.scm.floor import Floor
+from bench.scm.floor import Floor, bounds
 from bench.scm.noise import NOISES
 from bench.scm.prior import GRAPH_KINDS, SCENARIOS, SHIFTS, VARIANTS, Family, draw_scms
 from bench.suite import Settings, Suite
-from bench.suites.draws import interventions, scm_rows
+from bench.suites.draws import REACHES, interventions, scm_rows
 from bench.task import Dataset, Problem, Task, column_names, seed_of
 
 
@@ -29,6 +29,7 @@ class LorchTask(Task):
         variant, scenario, shift, alpha, noise: see `bench.scm.prior.Family`; alpha multiplies
             ranges, the draws within them stay the same.
         graph_kind: of `GRAPH_KINDS`. d: nodes. n_context, n_query: rows.
+        reach: of `REACHES`, how far interventions go.
     """
 
     variant: str
@@ -40,9 +41,10 @@ class LorchTask(Task):
     shift: str = ""
     alpha: float = 1.0
     noise: str = ""
+    reach: str = "quantile"
 
     family = "lorch"
-    scm_free = Task.scm_free | {"shift", "alpha"}
+    scm_free = Task.scm_free | {"shift", "alpha", "reach"}
 
     @property
     def prior(self) -> Family:
@@ -72,13 +74,16 @@ class LorchTask(Task):
             query_rows=query,
             truth=TrueSCM(names, scm),
             query_noise_rows=noise,
-            clamps=interventions(names, query, stream("interventions")),
+            clamps=interventions(names, query, stream("interventions"), self.reach),
             make_floor=partial(_floor, self.prior, scm, data),
+            bounds=bounds(scm, self.prior.draw),
         )
 
 
-def _floor(family: Family, scm: BatchedSCM, data: Dataset) -> AdditiveSCM:
+def _floor(family: Family, scm: BatchedSCM, data: Dataset) -> AdditiveSCM | None:
     floor = Floor(scm, family.draw, data.rows)
+    if floor.unsettled:
+        return None
     return AdditiveSCM(data.names, data.adjacency, floor, data.rows, floor.noise_variance**0.5)
 
 
@@ -119,6 +124,7 @@ LORCH = Suite(
         "shift": ("",),
         "alpha": (1.0,),
         "noise": ("",),
+        "reach": ("quantile",),
     },
     presets={
         "smoke": [{"d": (10,), "scms": (1,), "n_context": (50,), "n_query": (50,)}],
@@ -131,20 +137,26 @@ LORCH = Suite(
         "graph_kind": GRAPH_KINDS["IN"] + GRAPH_KINDS["OUT"],
         "shift": ("", *SHIFTS),
         "noise": ("", *NOISES),
+        "reach": REACHES,
     },
     settle=settle,
 )
 
+ROWS = (20, 50, 100, 200, 400, 1000, 2000)
+
 LORCH_LOWDATA = replace(
     LORCH,
     name="lorch-lowdata",
-    about="The lorch SCMs with few context rows; each context begins the next larger one",
-    source="Mahajan et al. 2025, tables 10-15",
-    axes={**LORCH.axes, "n_context": (50, 100, 200, 400)},
+    about="The lorch SCMs with 20 to 2000 context rows; each context begins the next larger one",
+    source="Mahajan et al. 2025, tables 10-15; 20, 1000 and 2000 rows are ours",
+    axes={**LORCH.axes, "n_context": ROWS},
     presets={
         "smoke": [{"d": (10,), "scms": (1,), "n_context": (50, 100), "n_query": (50,)}],
-        "quick": [{"d": (20,), "scms": (1,)}],
-        "paper": [{"d": (10, 20, 50, 100), "scms": (3,)}],
+        "quick": [{"d": (10,), "scms": (1,)}],
+        "paper": [
+            {"d": (10, 20), "scms": (3,)},
+            {"d": (50, 100), "scms": (3,), "n_context": ROWS[:5]},
+        ],
     },
 )
 
@@ -178,5 +190,20 @@ LORCH_SHIFT = replace(
         ],
         "quick": [{"d": (20,), "scms": (1,)}],
         "paper": [{"d": (10, 20, 50, 100), "scms": (3,)}],
+    },
+)
+
+LORCH_REACH = replace(
+    LORCH,
+    name="lorch-reach",
+    about="The lorch SCMs under interventions that go beyond the data",
+    source="ours; see bench/docs/out-of-reach.md",
+    axes={**LORCH.axes, "reach": REACHES},
+    presets={
+        "smoke": [
+            {"d": (10,), "scms": (1,), "n_context": (50,), "n_query": (50,), "reach": REACHES[::4]}
+        ],
+        "quick": [{"d": (10,), "scms": (1,)}],
+        "paper": [{"d": (10, 20, 50), "scms": (3,)}],
     },
 )

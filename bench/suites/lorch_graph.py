@@ -37,7 +37,7 @@ class GraphTask(LorchTask):
         true = problem.data.adjacency
         if self.given == "true":
             return problem
-        given_the_truth = replace(self, given="true", edits=0, discovery="")
+        given_the_truth = replace(self, given="true", edits=0, discovery="", reach="quantile")
         seed = seed_of(given_the_truth.problem_name, self.given)
         if self.given == "corrupt":
             given = corrupt(true, self.edits, np.random.default_rng(seed))

@@ -62,7 +62,9 @@ def counterfactual(problem: Problem, estimate: SCM) -> float:
 def residual(problem: Problem, estimate: SCM) -> float:
     """How far query rows lie from F of their parents; the truth's own is the noise, not 0."""
     left = member(estimate, "noise_residual") or estimate.noise
-    return _error(problem, left(problem.query), np.zeros_like(problem.query_rows))
+    scored = _scored(problem)
+    error = _checked(left(problem.query), problem.query_rows)
+    return rmse(error[:, scored], problem.scale[scored])
 
 
 def node_residuals(problem: Problem, estimate: SCM) -> dict[str, float]:
@@ -73,7 +75,9 @@ def node_residuals(problem: Problem, estimate: SCM) -> dict[str, float]:
     if estimate.noise_space != "additive" or not member(estimate, "noise_metric"):
         return {}
     errors = _checked(estimate.noise(problem.query), problem.query_rows) / problem.scale
-    return dict(zip(problem.data.names, np.sqrt(np.square(errors).mean(0)).tolist(), strict=True))
+    spread = np.sqrt(np.square(errors).mean(0)).tolist()
+    columns = zip(problem.data.names, spread, _scored(problem), strict=True)
+    return {name: value for name, value, scored in columns if scored}
 
 
 def graph_distance(problem: Problem, _: SCM) -> float:
@@ -179,6 +183,7 @@ def _within(kernel: np.ndarray, biased: bool) -> float:
 def _generated(problem: Problem, estimate: SCM, do: Any = None) -> np.ndarray:
     """As many rows as the query has, of the same noise for every metric that compares them."""
     seed = seed_of(problem.sha(), "mmd")
+    do = {**problem.given, **(do or {})} or None
     rows = estimate.sample(len(problem.query_rows), do, seed, noise="gaussian")
     return _checked(rows, problem.query_rows)
 
@@ -189,6 +194,11 @@ def _standardised(rows: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.nd
     free = both.min(0) < both.max(0)
     unit = both[:, free].std(0, ddof=1)
     return rows[:, free] / unit, true[:, free] / unit
+
+
+def _scored(problem: Problem) -> np.ndarray:
+    """Whether a node's error counts: not where the query's values were set, [D]."""
+    return np.array([name not in problem.given for name in problem.data.names])
 
 
 def _average(problem: Problem, answer: Callable[[Any], "pd.DataFrame"]) -> float:
@@ -266,6 +276,10 @@ def _compares_rows(problem: Problem, _: SCM) -> bool:
     return problem.truth is None or problem.compare_rows
 
 
+def _rebuilds(problem: Problem, estimate: SCM) -> bool:
+    return _compares_rows(problem, estimate) and not problem.given
+
+
 def _compares_draws(problem: Problem, estimate: SCM) -> bool:
     """Where rows are compared anyway, and for noise that cannot be paired with the true one."""
     return _compares_rows(problem, estimate) or estimate.noise_space == "base"
@@ -301,7 +315,7 @@ METRICS = {
         mmd_intervention, "MMD^2 of interventional rows", _compares_clamped, digits=4, unit=""
     ),
     "mmd_reconstruction": Metric(
-        mmd_reconstruction, "MMD^2 of reconstructed context", _compares_rows, digits=4, unit=""
+        mmd_reconstruction, "MMD^2 of reconstructed context", _rebuilds, digits=4, unit=""
     ),
     "mmd_context": Metric(
         mmd_context, "MMD^2 of the context, for reference", _compares_rows, digits=4, unit=""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -124,6 +124,9 @@ class Problem:
         bounds: the metrics of which it is a floor, that no method beats in expectation; of the
             others it is a reference.
         true_adjacency: [D, D], where methods are given another graph.
+        given: {column: one value a row}: what the query's nodes were set to. Rows are generated for
+            these values, and their errors do not count.
+        unit: of every error, [D], where that is not the deviation over context and query.
         compare_rows: whether generated rows are compared with query rows although the truth is
             known; where it is not, they always are.
         score: estimate -> {name: {"version", "value" or "missing"}}, in place of the metrics.
@@ -139,6 +142,8 @@ class Problem:
     true_adjacency: np.ndarray | None = None
     compare_rows: bool = False
     score: Callable[[Any], Mapping[str, dict[str, Any]]] | None = None
+    given: Do = field(default_factory=dict)
+    unit: np.ndarray | None = None
 
     @property
     def context(self) -> "pd.DataFrame":
@@ -176,6 +181,8 @@ class Problem:
     @cached_property
     def scale(self) -> np.ndarray:
         """Unit of every error: each node's standard deviation over context and query rows, [D]."""
+        if self.unit is not None:
+            return self.unit
         return np.vstack([self.data.rows, self.query_rows]).std(0, ddof=1)
 
     def sha(self) -> str:

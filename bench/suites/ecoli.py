@@ -7,14 +7,12 @@ the files come from. The network is the truth, so that the four errors and the d
 rows all apply; its reference is least squares, for no prior of the coefficients is known.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 
-from bench.scm.base import AdditiveSCM, TrueSCM
+from bench.scm.base import TrueSCM
 from bench.scm.batched import BatchedSCM
 from bench.scm.mechanisms import Linear
 from bench.scm.noise import Noise, gaussian
@@ -22,6 +20,7 @@ from bench.scm.plan import make_plan
 from bench.suite import Suite
 from bench.suites.draws import REACHES, interventions, scm_rows
 from bench.suites.files import ShippedFile, columns, edge_weights
+from bench.suites.least_squares import least_squares
 from bench.task import Dataset, Problem, Task, seed_of
 
 NODES = ShippedFile(
@@ -83,29 +82,6 @@ def read_ecoli() -> TrueSCM:
     return TrueSCM(
         names, BatchedSCM(adjacency, plan, mechanism, Noise(gaussian(), variance.sqrt()[None]))
     )
-
-
-class LinearMaps:
-    """F by least squares of every node on its parents in the context."""
-
-    def __init__(self, data: Dataset) -> None:
-        self.parents = data.parents()
-        self.weights = [
-            np.linalg.lstsq(self._design(data.rows, j), data.rows[:, j], rcond=None)[0]
-            for j in range(len(data.names))
-        ]
-
-    def __call__(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
-        """F of `nodes` at rows x [N, D]."""
-        return np.column_stack([self._design(x, j) @ self.weights[j] for j in nodes])
-
-    def _design(self, x: np.ndarray, node: int) -> np.ndarray:
-        return np.column_stack([x[:, self.parents[node]], np.ones(len(x))])
-
-
-def least_squares(data: Dataset) -> AdditiveSCM:
-    """The best linear unbiased estimate, where no prior is known."""
-    return AdditiveSCM(data.names, data.adjacency, LinearMaps(data), data.rows)
 
 
 ECOLI = Suite(

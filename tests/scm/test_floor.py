@@ -130,7 +130,7 @@ def test_only_what_cannot_be_beaten_is_a_bound():
     assert found("RFF_IN", noise="uniform") == ()  # only its variance is used
 
 
-def linear_chain(x, y, scale, bound, rng, steps=6000, chains=200):
+def linear_chain(x, y, scale, bound, rng, steps=3000, chains=60):
     """Random-walk Metropolis of weights and bias under Laplace noise: the mean, [P + 1]."""
     design = np.column_stack([x, np.ones(len(x))])
     q, r = np.linalg.qr(design)
@@ -179,11 +179,13 @@ def laplace_problem(scenario, d, n):
 
 
 def check_against(chains, problem, ours):
-    """The floor is as near the chain's mean as its own error allows to be told: 1 % in all."""
+    """What separates the floor from the chains' means adds at most 1 % to its squared error."""
     true = problem.truth.mechanism(problem.query).to_numpy()
-    for j, chain in chains.items():
-        off, error = (np.sqrt(np.mean((ours[:, j] - v[:, j]) ** 2)) for v in (chain, true))
-        assert off < 0.15 * error, f"node {j}: {off:.4f} from the chain, error {error:.4f}"
+    off, error = (
+        np.mean([np.mean((ours[:, j] - v[:, j]) ** 2) / problem.scale[j] ** 2 for j, v in pairs])
+        for pairs in (chains.items(), [(j, true) for j in chains])
+    )
+    assert off < 0.01 * error, f"{off / error:.1%}"
 
 
 @pytest.mark.slow
@@ -199,7 +201,7 @@ def test_linear_floors_are_the_means_of_long_chains(d, n):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("d,n", [(10, 50), (20, 50), (5, 400)])
+@pytest.mark.parametrize("d,n", [(10, 50), (20, 50), (5, 200)])
 def test_process_floors_are_the_means_of_long_chains(d, n):
     problem, scm, scale, ours = laplace_problem("RFF_OUT", d, n)
     rng, chains = np.random.default_rng(0), {}

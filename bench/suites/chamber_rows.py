@@ -1,0 +1,137 @@
+"""Rows of the light tunnel: measured ones that a user has or downloads, and made ones.
+
+Source: Gamella, Peters, Buehlmann, "Causal chambers as a real-world physical testbed for AI
+methodology", Nature Machine Intelligence 2025; data set lt_interventions_standard_v1, CC BY 4.0.
+`bench/data/CHAMBER.md` describes it. The rows are not part of this package.
+"""
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from bench.registry import Unavailable
+from bench.suites.files import DATA
+from bench.task import seed_of
+
+LIGHTS = ("red", "green", "blue")
+SENSORS = ("ir_1", "ir_2", "ir_3", "vis_1", "vis_2", "vis_3")
+NAMES = (*LIGHTS, *SENSORS)
+REFERENCE = "uniform_reference"
+DATA_DIR = "BENCH_DATA_DIR"  # environment variable: the folder given as --data-dir
+DATA_SET = "lt_interventions_standard_v1"
+CHECKED_ROWS = 1000  # of each environment, from its first one
+MADE = {REFERENCE: 0, "uniform_red_mid": 86, "uniform_red_strong": 171}  # what is added to red
+MISSING = (
+    "the light tunnel's rows are not shipped: give a folder with its CSV files by --data-dir DIR, "
+    'or pip install "condfip-bench[chamber]" to download them'
+)
+
+Tables = dict[str, np.ndarray]  # environment -> rows [N, 9]
+
+
+def measured() -> Tables:
+    """The rows of every uniform environment: from --data-dir, else through `causalchamber`.
+
+    Raises:
+        Unavailable: neither is there.
+        ValueError: a file that is no table of the light tunnel, or a downloaded row has changed.
+    """
+    folder = os.environ.get(DATA_DIR, "")
+    return read_folder(Path(folder)) if folder else _downloaded()
+
+
+@cache
+def read_folder(folder: Path) -> Tables:
+    """The uniform environments in the CSV files of a folder, separated by comma or semicolon.
+
+    A file has a column for each light and sensor, and more if it likes. Its column `intervention`
+    names the environment of every row; a file where that is no text is one environment, named like
+    the file.
+
+    Raises:
+        ValueError: no file, a column is missing, a field is no number, or no reference rows.
+    """
+    rows: dict[str, list[list[float]]] = {}
+    for path in sorted(folder.glob("*.csv")):
+        for environment, values in _lines(path):
+            if environment.startswith("uniform"):
+                rows.setdefault(environment, []).append(values)
+    if REFERENCE not in rows:
+        raise ValueError(f"{folder} has no CSV file with rows of {REFERENCE}")
+    return {environment: np.array(values) for environment, values in rows.items()}
+
+
+def _lines(path: Path) -> Iterator[tuple[str, list[float]]]:
+    """Environment and values of each line."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        header = file.readline()
+        file.seek(0)
+        lines = csv.DictReader(
+            file, delimiter=";" if header.count(";") > header.count(",") else ","
+        )
+        if lacking := [name for name in NAMES if name not in (lines.fieldnames or ())]:
+            raise ValueError(f"{path} has no column {lacking[0]}; it needs {', '.join(NAMES)}")
+        for number, line in enumerate(lines, 2):
+            named = line.get("intervention") or ""
+            try:
+                values = [float(line[name]) for name in NAMES]
+            except (TypeError, ValueError):
+                raise ValueError(f"{path}, line {number}: a field is no number") from None
+            yield (named if named[:1].isalpha() else path.stem), values
+
+
+@cache
+def _downloaded() -> Tables:
+    """The rows as `causalchamber` downloads them, into the user's cache.
+
+    Raises:
+        Unavailable: the package is not installed. ValueError: a row is not as published.
+    """
+    try:
+        from causalchamber.datasets import Dataset
+    except ImportError:
+        raise Unavailable(MISSING) from None
+    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    root = Path(cache_home) / "condfip-bench"
+    root.mkdir(parents=True, exist_ok=True)
+    Dataset(DATA_SET, root=str(root), download=True)
+    tables = read_folder(root / DATA_SET)
+    if changed := [name for name, sha in checksums().items() if sha != checksum(tables.get(name))]:
+        raise ValueError(
+            f"{changed[0]} in {root / DATA_SET} is not what the published run used; "
+            "--data-dir takes it as it is"
+        )
+    return tables
+
+
+def checksums() -> dict[str, str]:
+    """The sha256 of each environment of the published run."""
+    with (DATA / "chamber_sha256.csv").open(newline="") as file:
+        return {line["environment"]: line["sha256"] for line in csv.DictReader(file)}
+
+
+def checksum(rows: np.ndarray | None) -> str:
+    """sha256 of an environment's first rows as CSV text of whole numbers; "" for None."""
+    if rows is None:
+        return ""
+    text = "".join(",".join(f"{v:.0f}" for v in row) + "\n" for row in rows[:CHECKED_ROWS])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def made() -> Tables:
+    """Rows of no tunnel, of the same form and about the same answers: for a first run and tests."""
+    return {name: _made(name, np.array([red, 0, 0])) for name, red in MADE.items()}
+
+
+def _made(environment: str, shift: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(seed_of("chamber", "made", environment))
+    lights = rng.integers(0, 86, (1000, 3)) + shift
+    weights = np.array([[3, 2, 1], [1, 3, 1], [1, 1, 3], [9, 5, 4], [5, 9, 4], [5, 4, 9]]).T
+    answer = 50 * (lights @ weights) ** 0.8
+    return np.column_stack([lights, np.round(answer * (1 + 0.05 * rng.standard_normal((1000, 6))))])

@@ -42,6 +42,16 @@ def noise_residual(problem: Problem, estimate: SCM) -> float:
     return _error(problem, estimate.noise_residual(problem.query), problem.query_noise_rows)
 
 
+def noise_published(problem: Problem, estimate: SCM) -> float:
+    """Noise of the context's rows as published code logs it: told the rows, and the query's scale.
+
+    Easier than `noise`, and the only one of these errors that the figures printed with Cond-FiP
+    can stand beside.
+    """
+    answer = member(estimate, "noise_published")(problem.query)
+    return _error(problem, answer, problem.truth.noise(problem.context).to_numpy())
+
+
 def sample(problem: Problem, estimate: SCM) -> float:
     """Rows generated from the true query noise against the query rows."""
     return _error(problem, estimate.generate(problem.query_noise), problem.query_rows)
@@ -250,6 +260,10 @@ def _smooths(problem: Problem, estimate: SCM) -> bool:
     return problem.truth is not None and member(estimate, "noise_smoothed") is not None
 
 
+def _logs(problem: Problem, estimate: SCM) -> bool:
+    return problem.truth is not None and member(estimate, "noise_published") is not None
+
+
 def _same_rows(problem: Problem, _: SCM) -> bool:
     return problem.truth is not None
 
@@ -295,6 +309,9 @@ METRICS = {
     "intervention": Metric(intervention, "RMSE of interventional rows from the true noise", _known),
     "counterfactual": Metric(counterfactual, "RMSE of counterfactual query rows", _same_rows),
     "noise_smoothed": Metric(noise_smoothed, "RMSE of the noise's posterior mean", _smooths),
+    "noise_published": Metric(
+        noise_published, "RMSE of the context's smoothed noise, as published code logs it", _logs
+    ),
     "noise_residual": Metric(
         noise_residual, "RMSE of x - E[x | parents] from the true noise", _leaves
     ),

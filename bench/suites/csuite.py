@@ -1,8 +1,9 @@
 """The seven continuous CSuite sets (Geffner et al. 2022) with several draws of each.
 
-Variant `published` has the constants of the published Cond-FiP code; `csuite_equations` says where
-they differ from the CSuite release. The SCM of a set is the same in every draw; its rows and its
-interventions are drawn afresh. Mahajan et al. 2025 show these sets in a figure only.
+Variant `published` has the constants of the published Cond-FiP code, which in four sets are not
+those of the CSuite release; variant `release` has these. The SCM of a set is the same in every
+draw; its rows and its interventions are drawn afresh. Mahajan et al. 2025 show these sets in a
+figure only.
 """
 
 from collections.abc import Mapping
@@ -13,9 +14,11 @@ import numpy as np
 
 from bench.scm.equations import Equation, EquationSCM, Gaussians
 from bench.suite import Suite
-from bench.suites.csuite_equations import EQUATIONS
+from bench.suites.csuite_equations import EQUATIONS, RELEASE
 from bench.suites.draws import BLOCK, REACHES, draw_rows, interventions
 from bench.task import Dataset, Problem, Task, column_names, seed_of
+
+VARIANTS = {"published": EQUATIONS, "release": RELEASE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class CSuiteTask(Task):
     @property
     def equations(self) -> tuple[Equation, ...]:
         """The set's equations."""
-        return EQUATIONS[self.scenario]
+        return VARIANTS[self.variant][self.scenario]
 
     def problem(self) -> Problem:
         """Draws rows and interventions, each from a stream of its own; no prior is known."""
@@ -65,7 +68,7 @@ def _block(truth: EquationSCM, seed: int) -> tuple[np.ndarray, np.ndarray]:
 CSUITE = Suite(
     name="csuite",
     about="The seven continuous CSuite sets: small SCMs given by equations, 2 to 9 nodes",
-    source="Geffner et al. 2022; constants of Mahajan et al. 2025",
+    source="Geffner et al. 2022; constants of the code of Mahajan et al. 2025, or of the release",
     licence="MIT (generated)",
     kind=CSuiteTask,
     axes={
@@ -81,7 +84,7 @@ CSUITE = Suite(
         "quick": [{"scms": (5,)}],
         "paper": [{"scms": (5,)}],
     },
-    choices={"variant": ("published",), "scenario": tuple(EQUATIONS), "reach": REACHES},
+    choices={"variant": tuple(VARIANTS), "scenario": tuple(EQUATIONS), "reach": REACHES},
 )
 
 SETS = ("large_backdoor", "weak_arrows")
@@ -108,8 +111,8 @@ CSUITE_GMM = replace(
     CSUITE,
     name="csuite-gmm",
     about="large_backdoor and weak_arrows with noise from mixtures of two Gaussians, 12 cases",
-    source="Mahajan et al. 2025; equations of Geffner et al. 2022",
+    source="mixtures: text of Mahajan et al. 2025 (its code has none); sets: Geffner et al. 2022",
     kind=CSuiteGMMTask,
     axes={**CSUITE.axes, "scenario": tuple(CASES)},
-    choices={**CSUITE.choices, "scenario": tuple(CASES)},
+    choices={**CSUITE.choices, "variant": ("published",), "scenario": tuple(CASES)},
 )

@@ -1,10 +1,11 @@
-"""The equations of the seven continuous CSuite sets, as the published Cond-FiP code draws them.
+"""The equations of the seven continuous CSuite sets, as published code and the release draw them.
 
 Source: Geffner, Antoran, Foster, Gong, Ma, Kiciman, Sharma, Lamb, Kukla, Pawlowski, Allamanis,
 Zhang, "Deep End-to-end Causal Inference", 2022 (arXiv 2202.02195), appendix on CSuite; used in
 Mahajan et al., "Amortized Inference of Causal Models via Conditional Fixed-Point Iterations", TMLR
-2025. The constants of nonlin_simpson, symprod_simpson, large_backdoor and weak_arrows differ from
-the CSuite release; ours are those of the published Cond-FiP code.
+2025. Those of `EQUATIONS` have the constants of the published Cond-FiP code. In nonlin_simpson,
+symprod_simpson, large_backdoor and weak_arrows they are not those of the CSuite release, which
+`RELEASE` has, from causica/data_generation/csuite/simulate.py of microsoft/causica.
 
 A layer is softplus(1 + parent) + softplus(0.5 + z) - 3: its second softplus, softplus(1.8 z) of
 every x0 of the large sets and tanh(z) of nonlin_simpson are noise terms that enter additively.
@@ -47,6 +48,16 @@ def bump(x0: np.ndarray) -> np.ndarray:
 def nonlin_x1(x0: np.ndarray) -> np.ndarray:
     """x1 of nonlin_simpson."""
     return softplus(1 - x0)
+
+
+def release_nonlin_x1(x0: np.ndarray) -> np.ndarray:
+    """x1 of nonlin_simpson in the release."""
+    return softplus(1 - x0) - 1.5
+
+
+def release_symprod_x3(x0: np.ndarray) -> np.ndarray:
+    """x3 of symprod_simpson in the release."""
+    return np.tanh(1.5 * x0)
 
 
 def nonlin_x2(x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
@@ -164,5 +175,30 @@ EQUATIONS: dict[str, tuple[Equation, ...]] = {
         *(_layer(parent) for parent in (2, 3, 4)),
         LARGE_X7,
         Equation(Laplace(), weak_x8, tuple(range(8)), scale=0.5),
+    ),
+}
+
+
+def _with(name: str, **changed: Equation) -> tuple[Equation, ...]:
+    """The equations of a set with some nodes, x0 and on, given by others."""
+    return tuple(changed.get(f"x{j}", equation) for j, equation in enumerate(EQUATIONS[name]))
+
+
+RELEASE_X7 = Equation(NORMAL, large_x7, (5,), scale=0.3)
+
+RELEASE = EQUATIONS | {
+    "nonlin_simpson": _with(
+        "nonlin_simpson", x1=Equation(NORMAL, release_nonlin_x1, (0,), scale=0.15)
+    ),
+    "symprod_simpson": _with(
+        "symprod_simpson",
+        x1=Equation(StudentT(), symprod_x1, (0,), scale=0.1),
+        x3=Equation(NORMAL, release_symprod_x3, (0,), scale=0.3),
+    ),
+    "large_backdoor": _with(
+        "large_backdoor", x1=Equation(NORMAL, backdoor_x1, (0,), scale=0.25), x7=RELEASE_X7
+    ),
+    "weak_arrows": _with(
+        "weak_arrows", x1=Equation(NORMAL, weak_x1, (0,), scale=0.75), x7=RELEASE_X7
     ),
 }

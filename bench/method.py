@@ -83,8 +83,8 @@ class Estimate(Protocol):
         noise_metric: whether `noise` is what F leaves, False where it is smoothed.
         noise_smoothed: df -> the noise's posterior mean, given the rows themselves.
         noise_residual: df -> x - E[x | parents], of an estimate whose own noise has other units.
-        noise_published: query -> noise of the context's rows as published code logs it, which
-            scales them by context and query together.
+        noise_published: df -> noise as published code logs it. df is the context's rows and then
+            the query's: columns are scaled by all of them, and each part is told by itself.
         predict_mechanism: df -> mean and standard deviation of F, two tables.
         intervals: (df, level) -> lower and upper ends of x given its parents, two tables.
         draws: (n, seed) -> n SCMs that the data allow as far as the estimate knows, for intervals

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.distances import energy, mmd, wasserstein
 from bench.method import member
 from bench.scm.base import SCM
-from bench.task import Problem, seed_of
+from bench.task import Problem, as_frame, seed_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +49,10 @@ def noise_published(problem: Problem, estimate: SCM) -> float:
     Easier than `noise`, and the only one of these errors that the figures printed with Cond-FiP
     can stand beside.
     """
-    answer = member(estimate, "noise_published")(problem.query)
-    return _error(problem, answer, problem.truth.noise(problem.context).to_numpy())
+    both = as_frame(np.vstack([problem.data.rows, problem.query_rows]), problem.data.names)
+    answer = _checked(member(estimate, "noise_published")(both), both.to_numpy())
+    true = problem.truth.noise(problem.context).to_numpy()
+    return rmse(answer[: len(true)] - true, problem.scale)
 
 
 def sample(problem: Problem, estimate: SCM) -> float:
@@ -132,62 +135,6 @@ def mmd_reconstruction(problem: Problem, estimate: SCM) -> float:
 def mmd_context(problem: Problem, _: SCM) -> float:
     """Context rows against query rows: what a perfect model would reach on average."""
     return mmd(*_standardised(problem.data.rows, problem.query_rows))
-
-
-def mmd(x: np.ndarray, y: np.ndarray, biased: bool = True) -> float:
-    """Squared maximum mean discrepancy of rows x [N, D] and y [M, D], or of a sample of them.
-
-    The kernel is exp(-D / (median / 2)) with D the squared distance and its median over all pairs
-    of pooled rows; over those that differ where most are equal. The biased V-statistic (Gretton et
-    al. 2012, equation 5) counts a row's kernel with itself; the unbiased U-statistic (equation 3)
-    does not, and may be negative.
-    """
-    x, y = thinned(x, y)
-    distance = _squared_distances(np.vstack([x, y]))
-    if not distance.any():
-        return 0.0
-    pairs = distance[np.triu_indices(len(distance), 1)]
-    median = np.median(pairs) or np.median(pairs[pairs > 0])
-    kernel = np.exp(-distance / (median / 2))
-    n = len(x)
-    within = sum(_within(block, biased) for block in (kernel[:n, :n], kernel[n:, n:]))
-    return float(within - 2 * kernel[:n, n:].mean())
-
-
-def energy(x: np.ndarray, y: np.ndarray) -> float:
-    """Energy distance 2 E|X - Y| - E|X - X'| - E|Y - Y'| of rows x [N, D] and y [M, D].
-
-    Of a sample where there are many rows.
-
-    A V-statistic of Euclidean distances (Szekely and Rizzo 2013), 0 for equal sets of rows.
-    """
-    x, y = thinned(x, y)
-    distance, n = np.sqrt(_squared_distances(np.vstack([x, y]))), len(x)
-    return float(2 * distance[:n, n:].mean() - distance[:n, :n].mean() - distance[n:, n:].mean())
-
-
-def wasserstein(x: np.ndarray, y: np.ndarray) -> float:
-    """Mean over nodes of the 1-D Wasserstein-1 distance between columns of x and y, both [N, D]."""
-    return float(np.abs(np.sort(x, 0) - np.sort(y, 0)).mean())
-
-
-def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets of rows, or evenly spaced ones of each where all pairs would be too many."""
-    if len(x) + len(y) <= MANY_ROWS:
-        return x, y
-    return tuple(rows[:: -(-len(rows) // FEW_ROWS)] for rows in (x, y))
-
-
-def _squared_distances(rows: np.ndarray) -> np.ndarray:
-    rows = rows - rows.mean(0)
-    squares = np.square(rows).sum(1)
-    return np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
-
-
-def _within(kernel: np.ndarray, biased: bool) -> float:
-    if biased:
-        return kernel.mean()
-    return (kernel.sum() - kernel.trace()) / (len(kernel) * (len(kernel) - 1))
 
 
 def _generated(problem: Problem, estimate: SCM, do: Any = None) -> np.ndarray:

@@ -14,6 +14,7 @@ from bench.run.execute import Order, check_among, execute, known_methods, resume
 from bench.run.job import Limits
 from bench.run.shape import FAILED
 from bench.run.units import seconds, size
+from bench.suites.files import DATA_DIR
 
 SHARED = 0.9
 
@@ -43,6 +44,8 @@ def add_suite_options(part: argparse.ArgumentParser) -> None:
     """Options of a suite's run."""
     part.add_argument("--suite", help="a registered name, or module:NAME")
     part.add_argument("--preset", default="quick")
+    about = "folder of files that a suite reads (chamber)"
+    part.add_argument("--data-dir", type=Path, metavar="DIR", help=about)
     part.add_argument("--where", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
     part.add_argument("--set", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
 
@@ -55,6 +58,8 @@ def run_suite(
     Raises:
         ValueError: an unknown name or value, or the settings leave no task.
     """
+    if options.data_dir:
+        _read_from(options.data_dir)
     suite = find_suite(options.suite)
     tasks = suite.tasks(options.preset, options.seed, **axes(options.set))
     if options.where:
@@ -64,6 +69,17 @@ def run_suite(
     name = suite.name.replace(":", "-").replace("/", "-")
     folder = options.out or Path("results") / f"{name}-{options.preset}"
     return execute(order(options, tasks, folder, suite.generator, finish))
+
+
+def _read_from(folder: Path) -> None:
+    """Tells suites, in this process and all that it starts, where a user's files are.
+
+    Raises:
+        ValueError: no such folder.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"--data-dir: no folder {folder}")
+    os.environ[DATA_DIR] = str(folder.resolve())
 
 
 def order(

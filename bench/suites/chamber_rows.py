@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from bench.registry import Unavailable
-from bench.suites.files import DATA
+from bench.suites.files import DATA, DATA_DIR
 from bench.task import seed_of
 
 LIGHTS = ("red", "green", "blue")
 SENSORS = ("ir_1", "ir_2", "ir_3", "vis_1", "vis_2", "vis_3")
 NAMES = (*LIGHTS, *SENSORS)
 REFERENCE = "uniform_reference"
-DATA_DIR = "BENCH_DATA_DIR"  # environment variable: the folder given as --data-dir
 DATA_SET = "lt_interventions_standard_v1"
 CHECKED_ROWS = 1000  # of each environment, from its first one
 MADE = {REFERENCE: 0, "uniform_red_mid": 86, "uniform_red_strong": 171}  # what is added to red

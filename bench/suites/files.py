@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 DATA = Path(__file__).parents[1] / "data"
+DATA_DIR = "BENCH_DATA_DIR"  # environment variable: a user's folder, as given by --data-dir
 
 
 @dataclass(frozen=True)

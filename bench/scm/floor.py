@@ -19,7 +19,17 @@ from torch import Tensor
 from bench.scm.batched import BatchedSCM
 from bench.scm.mechanisms import Draw, Linear, RandomFeatures
 from bench.scm.noise import gaussian, laplace
-from bench.scm.propagation import Moments, bounded_moments, laplace_moments, propagate
+from bench.scm.propagation import (
+    Moments,
+    bounded_moments,
+    cavity,
+    laplace_moments,
+    open_signs,
+    propagate,
+)
+
+OPEN = 0.002  # probability of a weight's rarer sign from which draws are asked
+DRAWS, WIDER, FEWEST_KEPT = 2**17, 1.2, 400  # FEWEST_KEPT: their effective number
 
 
 def bounds(scm: BatchedSCM, draw: Draw) -> tuple[str, ...]:
@@ -78,6 +88,12 @@ class Observed:
         variance = 1 / (1 / width + 1 / self.variance)
         return variance * (centre / width + at / self.variance), variance
 
+    def log_density(self, noise: Tensor) -> Tensor:
+        """Of the noise, but for a constant."""
+        if self.heavy:
+            return -noise.abs() / (self.variance / 2) ** 0.5
+        return -noise.square() / (2 * self.variance)
+
 
 class LinearPosterior:
     """Weights and bias, uniform in low <= |w| <= high a priori.
@@ -95,10 +111,34 @@ class LinearPosterior:
         self.start = _back(r, q[: len(design)].T @ seen.y / deviation)
         self.seen, self.residual = seen, seen.y - design @ self.start
         unit = torch.cat([torch.full_like(seen.y, deviation), spread])
-        factors = Factors(unit[:, None] * q)
-        pull = torch.cat([self.residual, -self.start]) / unit**2
-        z, self.settled = factors.mean(self._moments, 1 / unit**2, pull)
+        factors, pull = (
+            Factors(unit[:, None] * q),
+            torch.cat([self.residual, -self.start]) / unit**2,
+        )
+        z, (centre, width, _), self.settled = factors.mean(self._moments, 1 / unit**2, pull)
         self.weights = self.start + _back(r, z)
+        n = len(design)
+        signs = open_signs(centre[n:] + self.start, width[n:], self.low, self.high)
+        if not self.settled or bool((signs[:-1] > OPEN).any()):
+            self._sample(design)
+
+    def _sample(self, design: Tensor) -> None:
+        """Weights by importance sampling from least squares, where that gives enough draws."""
+        if len(design) < design.shape[1]:
+            return
+        q, r = torch.linalg.qr(design / self.seen.variance**0.5)
+        z = torch.randn(len(r), DRAWS, generator=torch.Generator().manual_seed(0)).double()
+        z = WIDER * z
+        best = _back(r, q.T @ self.seen.y / self.seen.variance**0.5)
+        weights = best[:, None] + torch.linalg.solve_triangular(r, z, upper=True)
+        size = weights.abs()
+        kept = ((size >= self.low[:, None]) & (size <= self.high[:, None])).all(0)
+        weights, log = weights[:, kept], (z[:, kept] / WIDER).square().sum(0) / 2
+        for x, y in zip(design, self.seen.y, strict=True):
+            log = log + self.seen.log_density(y - x @ weights)
+        mass = log.softmax(0)
+        if len(log) and float(1 / mass.square().sum()) > FEWEST_KEPT:
+            self.weights, self.settled = weights @ mass, True
 
     def _moments(self, centre: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """Of the rows' factors and then the weights', whose arguments count from the start."""
@@ -122,10 +162,15 @@ class Factors:
     def __init__(self, projections: Tensor, prior: float = 0.0) -> None:
         self.a, self.prior = projections, prior * torch.eye(projections.shape[1]).double()
 
-    def mean(self, moments: Moments, precision: Tensor, pull: Tensor) -> tuple[Tensor, bool]:
-        """The posterior mean of z for factors of which `moments` tells; see `propagate`."""
+    def mean(self, moments: Moments, precision: Tensor, pull: Tensor) -> tuple[Tensor, tuple, bool]:
+        """The posterior mean of z for factors of which `moments` tells; see `propagate`.
+
+        Returns:
+            The mean, the factors' cavities, and whether it has settled.
+        """
         precision, pull, settled = propagate(self._marginals, moments, precision, pull)
-        return self._solve(precision, pull)[0], settled
+        left = cavity(*self._marginals(precision, pull), precision, pull)
+        return self._solve(precision, pull)[0], left, settled
 
     def _solve(self, precision: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
         covariance = torch.linalg.inv(self.prior + self.a.T @ (precision[:, None] * self.a))
@@ -191,7 +236,7 @@ class ConstantPosterior:
         known = torch.full_like(seen.y, 1 / seen.variance)
         factors = Factors(torch.ones_like(seen.y)[:, None], prior=1 / variance)
         moments = partial(seen.likelihood, seen.y)
-        self.value, self.settled = factors.mean(moments, known, known * seen.y)
+        self.value, _, self.settled = factors.mean(moments, known, known * seen.y)
 
     def __call__(self, x: Tensor) -> Tensor:
         """F at rows x [N, 0]."""

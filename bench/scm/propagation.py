@@ -34,10 +34,7 @@ def propagate(
     """
     mean, variance = posterior(precision, pull)
     for _ in range(STEPS):
-        left = 1 / variance - precision
-        proper = left > 1e-10 / variance
-        width = 1 / torch.where(proper, left, 1.0)
-        centre = width * (mean / variance - pull)
+        centre, width, proper = cavity(mean, variance, precision, pull)
         new_mean, new_variance = tilted(centre, width)
         rate = torch.where(proper, DAMPING, 0.0)
         precision = precision + rate * (1 / new_variance - 1 / width - precision)
@@ -47,6 +44,16 @@ def propagate(
         if bool(proper.all()) and float(moved.max()) < TOLERANCE:
             return precision, pull, True
     return precision, pull, False
+
+
+def cavity(
+    mean: Tensor, variance: Tensor, precision: Tensor, pull: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Means and variances [K] without each factor's own part, and whether that is a Gaussian."""
+    left = 1 / variance - precision
+    proper = left > 1e-10 / variance
+    width = 1 / torch.where(proper, left, 1.0)
+    return width * (mean / variance - pull), width, proper
 
 
 def laplace_moments(centre: Tensor, width: Tensor, at: Tensor, scale: float) -> tuple:
@@ -75,7 +82,19 @@ REACH = 12.0  # standard deviations beyond which a Gaussian counts for nothing
 
 
 def bounded_moments(centre: Tensor, width: Tensor, low: Tensor, high: Tensor) -> tuple:
-    """Mean and variance of N(s; centre, width) where low <= |s| <= high, all [K]; by quadrature."""
+    """Mean and variance of N(s; centre, width) where low <= |s| <= high, all [K]."""
+    s, mass = _bounded(centre, width, low, high)
+    mean = (mass * s).sum((1, 2))
+    return mean, (mass * (s - mean[:, None, None]).square()).sum((1, 2))
+
+
+def open_signs(centre: Tensor, width: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The probability [K] of the rarer sign under the same density."""
+    return _bounded(centre, width, low, high)[1].sum(2).amin(1)
+
+
+def _bounded(centre: Tensor, width: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Points of a quadrature on both sides and their probabilities, [K, 2, 96]."""
     deviation = width.sqrt()[:, None, None]
     ends = torch.stack([torch.stack([low, high], 1), torch.stack([-high, -low], 1)], 1)  # [K, 2, 2]
     peak = centre[:, None, None].clamp(ends[..., :1], ends[..., 1:])
@@ -84,6 +103,4 @@ def bounded_moments(centre: Tensor, width: Tensor, low: Tensor, high: Tensor) ->
     s = begin + (end - begin) * (NODES + 1) / 2  # [K, 2, 96]
     logs = -((s - centre[:, None, None]) / deviation).square() / 2
     mass = torch.exp(logs - logs.amax((1, 2), keepdim=True)) * WEIGHTS * (end - begin)
-    mass = mass / mass.sum((1, 2), keepdim=True)
-    mean = (mass * s).sum((1, 2))
-    return mean, (mass * (s - mean[:, None, None]).square()).sum((1, 2))
+    return s, mass / mass.sum((1, 2), keepdim=True)

@@ -89,6 +89,27 @@ def test_one_weight_and_a_bias_by_a_grid(scenario, bound, noise, n):
     assert (np.abs([both - bias, bias] - exact) < 0.06 * spread**0.5).all()
 
 
+@pytest.mark.parametrize("noise", ["gaussian", "laplace"])
+def test_open_signs_are_settled_by_draws(noise):
+    """A weak parent and much noise leave both signs, of which propagation knows no mean."""
+    rng, found, n = np.random.default_rng(4), 0, 200_000
+    w, c = rng.uniform(1, 3, n) * rng.choice([-1, 1], n), rng.uniform(-3, 3, n)
+    for seed in range(100):
+        scm, context, floor = chain_of_two("LIN_IN", 4, noise, seed=seed)
+        log = sum(log_noise(scm, 1, y - x * w - c) for x, y in context)
+        mass = np.exp(log - log.max())
+        mass /= mass.sum()
+        if 0.02 < mass[w > 0].sum() < 0.98:
+            found += 1
+            mean = (mass * w).sum()
+            spread = ((mass * w**2).sum() - mean**2) ** 0.5
+            assert not floor.unsettled
+            assert abs(float(floor.nodes[1].weights[0]) - mean) < 0.1 * spread
+        if found == 3:
+            return
+    raise AssertionError("no such node was drawn")
+
+
 def test_the_gaussian_process_is_that_of_another_library():
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel

@@ -239,22 +239,6 @@ def test_bad_tables_and_graphs_are_refused(df, edges, message):
         Dataset.of(df, nx.DiGraph(edges))
 
 
-def test_the_floor_is_the_posterior_mean_of_a_conjugate_model():
-    """On linear SCMs it solves the normal equations of ridge regression."""
-    problem = one(scenario="LIN_IN").problem()
-    noise = problem.truth.scm.noise_model.variance[0].numpy()
-    answer = problem.floor.mechanism(problem.query).to_numpy()
-    for j, parents in enumerate(problem.data.parents()):
-        design, query = (
-            np.column_stack([rows[:, parents], np.ones(len(rows))])
-            for rows in (problem.data.rows, problem.query_rows)
-        )
-        precision = np.diag(np.r_[np.full(len(parents), 3 / 13), 1 / 3])
-        normal = design.T @ design / noise[j] + precision
-        weights = np.linalg.solve(normal, design.T @ problem.data.rows[:, j] / noise[j])
-        np.testing.assert_allclose(answer[:, j], query @ weights, rtol=1e-6, atol=1e-6)
-
-
 def test_metrics_by_hand():
     from bench.metrics import mmd, rmse
 

@@ -15,11 +15,11 @@ def graph(**axes):
 
 
 def test_sweeps_share_their_problems_with_lorch():
-    base = load_suite("lorch", d=20, scms=1, **{k: CELL[k] for k in ("scenario", "graph_kind")})[0]
+    base = load_suite("lorch", d=10, scms=1, **{k: CELL[k] for k in ("scenario", "graph_kind")})[0]
     low = load_suite("lorch-lowdata", **CELL)
-    assert [task.n_context for task in low] == [50, 100, 200, 400]
-    assert low[3].problem_name == base.problem_name
-    assert low[3].problem().sha() == base.problem().sha()
+    assert [task.n_context for task in low] == [20, 50, 100, 200, 400, 1000, 2000]
+    assert low[4].problem_name == base.problem_name
+    assert low[4].problem().sha() == base.problem().sha()
     assert [t.n_context for t in load_suite("lorch-large", **CELL)] == [1000, 2000]
 
 

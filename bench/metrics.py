@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-MANY_ROWS, FEW_ROWS = 4000, 1000  # distances of rows: of all of them, or of so many a side
-
-
 def rmse(error: np.ndarray, scale: np.ndarray) -> float:
     """Mean over rows of the root of the mean over nodes of the squared error [N, D] / scale [D]."""
     return float(np.sqrt(np.square(error / scale).mean(1)).mean())

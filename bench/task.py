@@ -1,7 +1,7 @@
 """What a method sees (`Dataset`), what scores it (`Problem`), and how that is named (`Task`)."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar

@@ -147,7 +147,10 @@ def _versions(frame: pd.DataFrame) -> list[str]:
 
 
 def _rows(record: Mapping[str, Any], run: str) -> Iterable[dict[str, Any]]:
-    """A row a metric, or one row with metric "" where there is none."""
+    """A row a metric, or one row with metric "" where there is none.
+
+    A control that is a floor of some metrics only is called by its role in the others.
+    """
     key, result, ran = record["key"], record["result"], record["run"]
     settings = {_column(axis): value for axis, value in key["settings"].items()}
     shared = {
@@ -167,8 +170,10 @@ def _rows(record: Mapping[str, Any], run: str) -> Iterable[dict[str, Any]]:
         "settings": _text(key["settings"]),
     }
     for name, measured in sorted(result["metrics"].items()) or [("", {})]:
+        bounded = name in ("", *result.get("bounds", [name]))
         yield {
             **shared,
+            "method": key["method"] if bounded else result["role"],
             "metric": name,
             "metric_version": str(measured.get("version", "")),
             "value": measured.get("value", np.nan),

@@ -96,6 +96,8 @@ class Cell:
             "nodes": result.get("nodes", {}),
             "columns": result.get("columns", {}),
         }
+        if facts.get("sees_problem") and role == "reference":
+            told["bounds"] = result.get("bounds", [])
         run = {name: answer.run.get(name) for name in (*MEASURED, "metrics")}
         run |= {"launch": launch, "pretrain_s": facts.get("pretrain_s"), "threads": 1}
         run |= {"device": self.device, "finished": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -154,6 +154,7 @@ class Scorer:
         }
         names = [name if isinstance(name, str | int) else str(name) for name in problem.data.names]
         told = {"kind": "problem", "names": names, "columns": columns}
+        told["bounds"] = list(problem.bounds)
         return told, (problem.data.rows, problem.data.adjacency)
 
     def _forget(self) -> None:

@@ -85,7 +85,7 @@ class Computation:
             header, data = scorer.channel.receive(watch)
         if header["kind"] == "failed":
             raise _failed(header, text_of(data))
-        self.result["columns"] = header["columns"]
+        self.result |= {"columns": header["columns"], "bounds": header["bounds"]}
         return header["names"], ({"shapes": header["shapes"]}, data)
 
     def _scorer(self) -> Child:

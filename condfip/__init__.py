@@ -6,7 +6,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     """Loads `CondFiP` when it is asked for, so that importing the package costs nothing."""
     if name == "CondFiP":
-        from condfip.method import CondFiP
+        from condfip.paper.method import CondFiP
 
         return CondFiP
     raise AttributeError(f"module 'condfip' has no attribute {name!r}")

@@ -9,9 +9,9 @@ from typing import NoReturn
 
 import torch
 
-from condfip.config import POOLINGS, PRESETS, STAGES
-from condfip.incontext.__main__ import add_goals
-from condfip.method import SHIPPED
+from condfip.paper.config import POOLINGS, PRESETS, STAGES
+from condfip.amortized.__main__ import add_goals
+from condfip.paper.method import SHIPPED
 
 BAD_INPUT, INTERRUPTED = 1, 130
 LOGS = {
@@ -174,7 +174,7 @@ def run_info(options: argparse.Namespace) -> None:
 
 def run_speed(_: argparse.Namespace) -> None:
     """Prints times beside the machine's matrix-product rate."""
-    from condfip.speed import report
+    from condfip.paper.speed import report
 
     report()
 
@@ -190,7 +190,7 @@ def run_scaling(options: argparse.Namespace) -> None:
 
 def run_ablation(options: argparse.Namespace) -> None:
     """Prints a Markdown table, once all networks are trained."""
-    from condfip.ablation import markdown
+    from condfip.paper.ablation import markdown
 
     for line in markdown(options.out, options.steps):
         print(line)

@@ -13,9 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from condfip.config import Config
+from condfip.paper.config import Config, ModelConfig
 from condfip.device import pick_device
-from condfip.model import CondFiPModel
+from condfip.paper.former import FormerModel, renamed
+from condfip.paper.model import CondFiPModel
 
 HEADER, DIGEST = "condfip", "sha256"
 
@@ -100,9 +101,14 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
         config, stages = Config.from_dict(header["config"]), header["stages"]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} describes another kind of model: {error}") from None
-    model = CondFiPModel(config.model)
-    fill(model, tensors, path)
+    model = build(config.model)
+    fill(model, renamed(tensors), path)
     return Checkpoint(config, model.to(place).eval(), stages, sha)
+
+
+def build(config: ModelConfig) -> CondFiPModel:
+    """The networks of a configuration, with random weights."""
+    return (FormerModel if config.network == "former" else CondFiPModel)(config)
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

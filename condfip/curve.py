@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condfip.config import STAGES
+from condfip.paper.config import STAGES
 
 SCENARIOS = ("LIN_IN", "RFF_IN", "RFF_OUT")
 TICKS = (0.02, 0.05, 0.1, 0.2, 0.5)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condfip.method import CondFiP
+from condfip.paper.method import CondFiP
 
 if TYPE_CHECKING:
     import networkx as nx

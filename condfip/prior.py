@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from bench.scm.graphs import draw_graphs
 from bench.scm.prior import Family, on_graphs
 from condfip.ancestral import ancestral
-from condfip.config import PriorConfig
+from condfip.paper.config import PriorConfig
 
 
 @dataclass(frozen=True)

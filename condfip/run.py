@@ -18,9 +18,9 @@ from torch.optim import Adam, Muon, Optimizer
 
 from bench.task import seed_of
 from condfip.checkpoint import Checkpoint, fill, read, write
-from condfip.config import Config, StageConfig
+from condfip.paper.config import Config, StageConfig
 from condfip.device import device_name, has_bfloat16
-from condfip.model import CondFiPModel
+from condfip.paper.model import CondFiPModel
 from condfip.prior import Batch, draw_batch
 
 Loss = Callable[[CondFiPModel, Batch, float], Tensor]

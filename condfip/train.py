@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from condfip.checkpoint import Checkpoint, load
-from condfip.config import Config
+from condfip.paper.config import Config
 from condfip.device import pick_device
-from condfip.model import CondFiPModel
+from condfip.paper.model import CondFiPModel
 from condfip.run import Run
 from condfip.validate import Validation
 

@@ -11,7 +11,7 @@ from bench.metrics import rmse
 from bench.suites.lorch import LorchTask
 from bench.task import Problem
 from condfip.checkpoint import Checkpoint
-from condfip.method import CondFiPPublished
+from condfip.paper.method import CondFiPPublished
 
 Answer = Callable[[np.ndarray], np.ndarray]
 

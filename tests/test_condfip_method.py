@@ -18,11 +18,11 @@ from bench.suites.lorch import LorchTask
 from bench.task import Problem
 from condfip.__main__ import LOGS, main
 from condfip.checkpoint import Checkpoint, load, read, write
-from condfip.config import PRESETS, SMOKE, Config
+from condfip.paper.config import PRESETS, SMOKE, Config
 from condfip.curve import SCENARIOS, scaling_figure
 from condfip.curve import read as read_log
-from condfip.method import SHIPPED, CondFiP, CondFiPPublished
-from condfip.model import CondFiPModel
+from condfip.paper.method import SHIPPED, CondFiP, CondFiPPublished
+from condfip.paper.model import CondFiPModel
 
 EDGES = [("a", "b"), ("c", "b"), ("b", "d")]
 

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, linear, silu
 
-from condfip.config import PAPER, SMOKE, ModelConfig
-from condfip.layers import over_parents, over_samples, parent_weights
-from condfip.model import AdaptiveLayer, CondFiPModel, Decoder, Embedding, Line, Parents
-from condfip.plain import PlainEncoder
+from condfip.paper.config import PAPER, SMOKE, ModelConfig
+from condfip.paper.layers import over_parents, over_samples, parent_weights
+from condfip.paper.model import AdaptiveLayer, CondFiPModel, Decoder, Embedding, Line, Parents
+from condfip.paper.plain import PlainEncoder
 
 CHAIN_AND_COLLIDER = [(0, 1), (1, 2), (3, 2)]
 

@@ -13,10 +13,10 @@ from bench.registry import load_suite
 from condfip import run as run_module
 from condfip import train as train_module
 from condfip.__main__ import main
-from condfip.ablation import COLUMNS, ablate
+from condfip.paper.ablation import COLUMNS, ablate
 from condfip.checkpoint import load
-from condfip.config import SMALL, SMOKE, STAGES, Config, PriorConfig
-from condfip.model import CondFiPModel
+from condfip.paper.config import SMALL, SMOKE, STAGES, Config, PriorConfig
+from condfip.paper.model import CondFiPModel
 from condfip.prior import Batch, draw_batch
 from condfip.run import (
     LOSSES,

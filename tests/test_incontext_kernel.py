@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from condfip.incontext.kernel import Hyper, examine, kernel, posterior
+from condfip.amortized.kernel import Hyper, examine, kernel, posterior
 
 G, N, P, S = 2, 14, 3, 3
 

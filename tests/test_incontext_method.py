@@ -10,11 +10,11 @@ import torch
 from bench.laws import check
 from bench.registry import load_suite
 from bench.task import Dataset
-from condfip.incontext.goals import Bench, Goal, size, suites
-from condfip.incontext.method import InContext
-from condfip.incontext.weights import SHIPPED, describe, load
+from condfip.amortized.goals import Bench, Goal, size, suites
+from condfip.amortized.method import InContext
+from condfip.amortized.weights import SHIPPED, describe, load
 
-NAME = "condfip.incontext.method:InContext"
+NAME = "condfip.amortized.method:InContext"
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_goals_say_what_they_miss_and_what_they_lack(monkeypatch):
     def nothing(name, **_):
         raise ValueError(name)
 
-    monkeypatch.setattr("condfip.incontext.goals.load_suite", nothing)
+    monkeypatch.setattr("condfip.amortized.goals.load_suite", nothing)
     assert all("not measured: no suite" in str(goal) for goal in suites(bench))
 
 

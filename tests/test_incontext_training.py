@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from condfip.incontext.config import PRESETS, SMOKE, Config, PriorConfig
-from condfip.incontext.model import InContextModel
-from condfip.incontext.prior import FUNCTIONS, broad, draw_tasks
-from condfip.incontext.prior import benchmark as benchmark_tasks
-from condfip.incontext.train import crps, nll, score, step_tasks, train
-from condfip.incontext.weights import SHIPPED, load
+from condfip.amortized.config import PRESETS, SMOKE, Config, PriorConfig
+from condfip.amortized.model import InContextModel
+from condfip.amortized.prior import FUNCTIONS, broad, draw_tasks
+from condfip.amortized.prior import benchmark as benchmark_tasks
+from condfip.amortized.train import crps, nll, score, step_tasks, train
+from condfip.amortized.weights import SHIPPED, load
 
 
 def generator(seed=0):

@@ -16,7 +16,7 @@ from bench.cli.parser import main
 from bench.registry import DISCOVERY, METHODS, SUITES
 from bench.run.records import read_launches, read_records
 from condfip.checkpoint import load
-from condfip.method import SHIPPED
+from condfip.paper.method import SHIPPED
 
 pytestmark = pytest.mark.artefacts
 ROOT = Path(__file__).parents[2]

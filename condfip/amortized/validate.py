@@ -5,10 +5,10 @@ from pathlib import Path
 from statistics import mean
 
 from bench.task import Problem
-from condfip.incontext.config import Config
-from condfip.incontext.method import InContext
-from condfip.incontext.model import InContextModel
-from condfip.incontext.weights import Pretrained
+from condfip.amortized.config import Config
+from condfip.amortized.method import InContext
+from condfip.amortized.model import InContextModel
+from condfip.amortized.weights import Pretrained
 from condfip.validate import every_node, fixed_problems, noise_error
 
 

@@ -7,10 +7,10 @@ before fits; it answers for all nodes and parents at once, blind to the parents'
 import torch
 from torch import Tensor, nn
 
-from condfip.incontext import features
-from condfip.incontext.config import ModelConfig
-from condfip.incontext.features import Features, Ridge
-from condfip.incontext.kernel import Fit, Hyper, examine
+from condfip.amortized import features
+from condfip.amortized.config import ModelConfig
+from condfip.amortized.features import Features, Ridge
+from condfip.amortized.kernel import Fit, Hyper, examine
 
 PARENT_FIRST, NODE_FIRST = 6 + 2 * len(features.BINS), 2 * len(features.BINS)
 SHAPE = len(features.LEVELS) + 3

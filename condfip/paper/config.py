@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 POOLINGS = ("max", "mean")
+NETWORKS = ("published", "former")
 STAGES = ("encoder", "decoder")
 
 
@@ -19,6 +20,7 @@ class ModelConfig:
         dataset_layers: further pairs in the decoder, before pooling.
         decoder_layers: adaptive layers. decoder_heads, decoder_head: everywhere in the decoder.
         pooling: over samples, of `POOLINGS`; the published model takes the maximum.
+        network: of `NETWORKS`; the former one has the shipped weights.
     """
 
     width: int = 256
@@ -32,6 +34,7 @@ class ModelConfig:
     decoder_heads: int = 8
     decoder_head: int = 64
     pooling: str = "max"
+    network: str = "published"
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ class Config:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The inverse of `as_dict`; unknown fields are a TypeError."""
         stages = {stage: _stage(values[stage]) for stage in STAGES}
-        return cls(values["name"], ModelConfig(**values["model"]), **stages)
+        model = {"network": "former"} | values["model"]  # headers from before have no such field
+        return cls(values["name"], ModelConfig(**model), **stages)
 
 
 def _stage(values: dict[str, Any]) -> StageConfig:

@@ -15,8 +15,8 @@ from bench.scm.pathwise import Kernel as Prior
 from bench.scm.pathwise import Path
 from bench.scm.plan import SIZE_CLASSES
 from bench.standardised import PerNode
-from condfip.incontext.kernel import CONSTANT, Hyper, dual_of, examine, factor, kernel, posterior
-from condfip.incontext.model import InContextModel
+from condfip.amortized.kernel import CONSTANT, Hyper, dual_of, examine, factor, kernel, posterior
+from condfip.amortized.model import InContextModel
 
 GROUP = 8  # nodes handled together
 KERNEL = 2**15  # kernel entries of a query held at once, so that they stay in a core's own cache

@@ -11,8 +11,8 @@ from bench.method import StandardisedMechanisms
 from bench.scm.base import AdditiveSCM, to_array
 from bench.scm.do import Do, settle
 from bench.task import Dataset, Task
-from condfip.incontext.nodes import Nodes
-from condfip.incontext.weights import SHIPPED, Pretrained, load
+from condfip.amortized.nodes import Nodes
+from condfip.amortized.weights import SHIPPED, Pretrained, load
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -26,7 +26,7 @@ class InContext:
     """A network predicts each node's Gaussian process from its context, in one pass.
 
     Args:
-        checkpoint: a file of `condfip.incontext.train`; by default the shipped one.
+        checkpoint: a file of `condfip.amortized.train`; by default the shipped one.
         device: where to compute.
     """
 

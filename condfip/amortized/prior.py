@@ -14,8 +14,8 @@ from torch import Generator, Tensor
 from bench.scm.noise import NOISES, student_t
 from bench.scm.prior import GRAPH_KINDS, VARIANTS, Family, draw_scms
 from condfip.ancestral import ancestral
-from condfip.incontext.config import PriorConfig
-from condfip.incontext.noise import BROAD_NOISES
+from condfip.amortized.config import PriorConfig
+from condfip.amortized.noise import BROAD_NOISES
 
 FEATURES = 64
 SIGNAL_TO_NOISE = (0.3, 50.0)  # ratio of standard deviations, log-uniform

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from condfip.checkpoint import fill, read
-from condfip.incontext.config import Config
-from condfip.incontext.model import InContextModel
+from condfip.amortized.config import Config
+from condfip.amortized.model import InContextModel
 
 FOLDER = Path(__file__).parents[1] / "weights"
 SHIPPED = FOLDER / "incontext-broad.safetensors"
@@ -29,7 +29,7 @@ class Pretrained:
 
 
 def load(path: Path, device: str = "cpu") -> Pretrained:
-    """Reads a checkpoint of `condfip.incontext.train.save`.
+    """Reads a checkpoint of `condfip.amortized.train.save`.
 
     Raises:
         ValueError: the file is missing, corrupted, or of another kind of model.

@@ -77,7 +77,7 @@ class Bench:
     @cached_property
     def ours(self) -> LoadedMethod:
         """Our method with the checkpoint under test."""
-        return load_method("condfip.incontext.method:InContext", checkpoint=self.checkpoint)
+        return load_method("condfip.amortized.method:InContext", checkpoint=self.checkpoint)
 
     def method(self, name: str) -> LoadedMethod:
         """A rival by name."""

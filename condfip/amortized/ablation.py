@@ -1,4 +1,4 @@
-"""`python -m condfip.incontext ablation`: each choice of the design undone, at an equal budget."""
+"""`python -m condfip.amortized ablation`: each choice of the design undone, at an equal budget."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.task import Task
-from condfip.incontext.config import BENCHMARK, BROAD, Config
-from condfip.incontext.goals import OURS, Bench, mean
-from condfip.incontext.train import train
+from condfip.amortized.config import BENCHMARK, BROAD, Config
+from condfip.amortized.goals import OURS, Bench, mean
+from condfip.amortized.train import train
 
 ROWS = (20, 160)  # of contexts in training: short, so that a variant takes a minute
 SEED = 7  # of the problems that variants are scored on; the benchmark's own have seed 0

@@ -7,8 +7,8 @@ three maps a block, all attention weights in memory, every node in the attention
 import torch
 from torch import Tensor
 
-from condfip.layers import Block
-from condfip.model import Encoder
+from condfip.paper.layers import Block
+from condfip.paper.model import Encoder
 
 
 class PlainEncoder(Encoder):

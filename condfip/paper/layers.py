@@ -57,32 +57,41 @@ def over_parents(adjacency: Tensor) -> Mix:
     return mix
 
 
-def feed_forward(width: int, hidden: int) -> nn.Sequential:
-    """Norm and one hidden layer."""
-    layers = nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
-    return nn.Sequential(*layers)
+class Attentive(nn.Module):
+    """Three norms, three maps to heads, a map back, then a feed-forward network.
 
-
-class Block(nn.Module):
-    """x + attention, then + feed-forward; queries, keys and values have norms of their own."""
+    Attributes:
+        activation: between the two maps of the feed-forward network.
+        dropout: share of each map's answers dropped in training.
+    """
 
     def __init__(self, width: int, heads: int, head: int, hidden: int) -> None:
         super().__init__()
-        self.heads = heads
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
-        self.maps = nn.ModuleList(nn.Linear(width, heads * head) for _ in range(3))
+        self.heads, self.activation, self.dropout = heads, F.relu, 0.0
+        self.norm_query, self.norm_key, self.norm_value = (nn.LayerNorm(width) for _ in range(3))
+        self.query, self.key, self.value = (nn.Linear(width, heads * head) for _ in range(3))
         self.out = nn.Linear(heads * head, width)
-        self.feed_forward = feed_forward(width, hidden)
+        self.norm_feed_forward = nn.LayerNorm(width)
+        self.feed_forward = nn.ModuleList([nn.Linear(width, hidden), nn.Linear(hidden, width)])
+
+    def drop(self, x: Tensor) -> Tensor:
+        """Dropout, in training."""
+        return F.dropout(x, self.dropout) if self.training and self.dropout else x
+
+
+class Block(Attentive):
+    """x + attention, then + feed-forward; queries, keys and values have norms of their own."""
 
     def forward(self, x: Tensor, mix: Mix) -> Tensor:
         """Tokens [B, D, N, E] -> [B, D, N, E]; `mix` says who attends to whom."""
-        mixed = mix(*self._project(x)).flatten(-2)
-        x = x + self.out(mixed)
-        return x + self.feed_forward(x)
+        x = x + self.drop(self.out(mix(*self._project(x)).flatten(-2)))
+        first, second = self.feed_forward
+        return x + self.drop(second(self.activation(first(self.norm_feed_forward(x)))))
 
     def _project(self, x: Tensor) -> list[Tensor]:
         """Queries, keys, values [B, D, N, H, K] in one product: the norms' gains join the maps."""
-        pairs = list(zip(self.norms, self.maps, strict=True))
+        norms = self.norm_query, self.norm_key, self.norm_value
+        pairs = list(zip(norms, (self.query, self.key, self.value), strict=True))
         weight = torch.cat([linear.weight * norm.weight for norm, linear in pairs])
         bias = torch.cat([linear.bias + linear.weight @ norm.bias for norm, linear in pairs])
         joint = F.linear(F.layer_norm(x, x.shape[-1:]), weight, bias)
@@ -103,7 +112,7 @@ class Pair(nn.Module):
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """Tokens [B, D, N, E] -> [B, D, N, E]."""
         batch, d, n, _ = x.shape
-        tokens = CHUNK_NUMBERS // self.samples.feed_forward[1].out_features
+        tokens = CHUNK_NUMBERS // self.samples.feed_forward[0].out_features
         x = _apart(lambda part: self.samples(part, over_samples), x, 1, tokens // (batch * n))
         mix = over_parents(adjacency)
         return _apart(lambda part: self.parents(part, mix), x, 2, tokens // (batch * d))

@@ -14,7 +14,7 @@ from bench.analysis.published import figures
 from bench.metrics import METRICS
 from bench.registry import load_method, load_suite
 from bench.task import Task
-from condfip.config import SMALL, Config
+from condfip.paper.config import SMALL, Config
 from condfip.train import Plan, run_plan
 
 KINDS = {"LIN": ("LIN",), "RFF": ("RFF",), "both": ("LIN", "RFF")}

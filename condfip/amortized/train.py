@@ -14,11 +14,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from bench.task import seed_of
 from condfip import checkpoint
-from condfip.incontext.config import Config
-from condfip.incontext.kernel import Hyper, posterior
-from condfip.incontext.model import InContextModel
-from condfip.incontext.prior import Tasks, draw_rows, draw_tasks
-from condfip.incontext.validate import Validation
+from condfip.amortized.config import Config
+from condfip.amortized.kernel import Hyper, posterior
+from condfip.amortized.model import InContextModel
+from condfip.amortized.prior import Tasks, draw_rows, draw_tasks
+from condfip.amortized.validate import Validation
 from condfip.run import commit
 
 SAVE_SECONDS = 60

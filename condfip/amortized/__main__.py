@@ -1,4 +1,4 @@
-"""`python -m condfip.incontext`: train, info, goals, ablation."""
+"""`python -m condfip.amortized`: train, info, goals, ablation."""
 
 import argparse
 import sys
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from condfip.incontext.config import PRESETS
-from condfip.incontext.weights import SHIPPED
+from condfip.amortized.config import PRESETS
+from condfip.amortized.weights import SHIPPED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
-    top = argparse.ArgumentParser("condfip.incontext", description="in-context mechanisms")
+    top = argparse.ArgumentParser("condfip.amortized", description="in-context mechanisms")
     add_commands(top.add_subparsers(required=True, metavar="COMMAND"))
     options = top.parse_args(arguments)
     if options.threads:
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except (ValueError, ArithmeticError, OSError) as error:
-        print(f"condfip.incontext: {error}", file=sys.stderr)
+        print(f"condfip.amortized: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -69,7 +69,7 @@ def add_goals(commands: argparse._SubParsersAction) -> None:
 
 def run_train(options: argparse.Namespace) -> None:
     """Trains a preset."""
-    from condfip.incontext.train import train
+    from condfip.amortized.train import train
 
     config = PRESETS[options.preset]
     config = replace(config, steps=options.steps or config.steps, rate=options.rate or config.rate)
@@ -79,21 +79,21 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_info(options: argparse.Namespace) -> None:
     """Prints a checkpoint's header."""
-    from condfip.incontext.weights import describe
+    from condfip.amortized.weights import describe
 
     print(describe(options.checkpoint))
 
 
 def run_goals(options: argparse.Namespace) -> None:
     """Prints the goal table, line by line."""
-    from condfip.incontext.goals import run
+    from condfip.amortized.goals import run
 
     run(options)
 
 
 def run_ablation(options: argparse.Namespace) -> None:
     """Prints a table, variant by variant."""
-    from condfip.incontext.ablation import ablate
+    from condfip.amortized.ablation import ablate
 
     for line in ablate(options.out, options.steps):
         print(line, flush=True)

@@ -1,0 +1,1 @@
+"""The published network: a dataset encoder and a conditional decoder."""

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import torch
 
-from condfip.paper.config import POOLINGS, PRESETS, STAGES
 from condfip.amortized.__main__ import add_goals
+from condfip.paper.config import JOINT, POOLINGS, PRESETS, STAGES
 from condfip.paper.method import SHIPPED
 
 BAD_INPUT, INTERRUPTED = 1, 130
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _train_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("stage", choices=(*STAGES, "both"))
+    add("stage", choices=(*STAGES, "both", JOINT))
     add("--preset", choices=PRESETS, default="small")
     add("--minutes", type=float, default=0.0, help="of each stage; the cosine ends there")
     add("--steps", type=int, help="of each stage; default: the preset's")
@@ -111,7 +111,7 @@ def _infer_options(command: argparse.ArgumentParser) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Trains one stage or both."""
-    from condfip.train import Plan, run_plan
+    from condfip.paper.train import Plan, run_plan
 
     names = ("rate", "chunk", "steps", "effect")
     stage = {name: getattr(options, name) for name in names if getattr(options, name) is not None}

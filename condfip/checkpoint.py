@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from condfip.paper.config import Config, ModelConfig
 from condfip.device import pick_device
+from condfip.paper.config import Config, ModelConfig
 from condfip.paper.former import FormerModel, renamed
 from condfip.paper.model import CondFiPModel
 

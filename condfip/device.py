@@ -1,6 +1,10 @@
 """Which device, and what it can do."""
 
+import ctypes
+
 import torch
+
+TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
 
 
 def pick_device(name: str) -> torch.device:
@@ -26,3 +30,17 @@ def has_bfloat16(device: torch.device) -> bool:
 def device_name(device: torch.device) -> str:
     """For the record."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def keep_memory() -> None:
+    """Tells the C library to keep freed memory, which training asks for again a moment later.
+
+    Otherwise glibc returns large pieces to the system, and every step waits for the same pages.
+    Elsewhere this does nothing.
+    """
+    try:
+        setting = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    for option, value in ((MMAP_THRESHOLD, 2**25), (TRIM_THRESHOLD, 2**31 - 1), (TOP_PAD, 2**28)):
+        setting(option, value)

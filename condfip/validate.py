@@ -1,17 +1,12 @@
 """Scores of networks in training on fixed problems, through the same interface that users call."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
-from bench.method import StandardisedMechanisms
 from bench.metrics import rmse
 from bench.suites.lorch import LorchTask
 from bench.task import Problem
-from condfip.checkpoint import Checkpoint
-from condfip.paper.method import CondFiPPublished
 
 Answer = Callable[[np.ndarray], np.ndarray]
 
@@ -39,33 +34,21 @@ def fixed_problems(d: int = 10, rows: int = 400) -> dict[str, list[Problem]]:
     }
 
 
-@dataclass(frozen=True)
-class Validation:
-    """Problems of each scenario, and the stage that is scored on them."""
+def mean_scores(
+    problems: dict[str, list[Problem]], answer: Callable[[Problem], Answer]
+) -> dict[str, float]:
+    """Mean noise error of each scenario.
 
-    stage: str
-    problems: dict[str, list[Problem]]
-
-    @classmethod
-    def of(cls, stage: str) -> Self:
-        """On `fixed_problems`."""
-        return cls(stage, fixed_problems())
-
-    def scores(self, checkpoint: Checkpoint) -> dict[str, float]:
-        """Mean noise error of each scenario; the encoder's is of its own rows."""
-        method = CondFiPPublished.of(checkpoint)  # one reading
-        return {
-            scenario: sum(self._error(method, p) for p in problems) / len(problems)
-            for scenario, problems in self.problems.items()
-        }
-
-    def _error(self, method: CondFiPPublished, problem: Problem) -> float:
-        mechanisms = method.fit_arrays(problem.data).mechanisms
-        answer = mechanisms.smoothed if self.stage == "encoder" else every_node(mechanisms)
-        return noise_error(answer, problem)
+    Args:
+        problems: by scenario. answer: learns from a problem's context; F of rows, [N, D] -> [N, D].
+    """
+    return {
+        scenario: sum(noise_error(answer(p), p) for p in some) / len(some)
+        for scenario, some in problems.items()
+    }
 
 
-def every_node(mechanisms: StandardisedMechanisms) -> Answer:
+def every_node(mechanisms: Callable[[np.ndarray, range], np.ndarray]) -> Answer:
     """F of all nodes."""
     return lambda x: mechanisms(x, range(x.shape[1]))
 

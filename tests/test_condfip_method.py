@@ -91,7 +91,7 @@ def test_a_row_is_answered_alone_as_among_others(weights, table, graph):
 def test_many_rows_are_answered_in_pieces(weights, table, graph, monkeypatch):
     scm = CondFiP(weights).fit(table, graph)
     whole = scm.noise(table)
-    monkeypatch.setattr("condfip.method.TOKENS", 7)
+    monkeypatch.setattr("condfip.paper.method.TOKENS", 7)
     np.testing.assert_allclose(scm.noise(table), whole, atol=1e-5)
 
 

@@ -26,7 +26,7 @@ from condfip.run import (
     encoder_loss,
     rate_factor,
 )
-from condfip.train import Plan, run_plan
+from condfip.paper.train import Plan, run_plan
 
 CPU = torch.device("cpu")
 

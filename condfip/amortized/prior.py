@@ -13,9 +13,9 @@ from torch import Generator, Tensor
 
 from bench.scm.noise import NOISES, student_t
 from bench.scm.prior import GRAPH_KINDS, VARIANTS, Family, draw_scms
-from condfip.ancestral import ancestral
 from condfip.amortized.config import PriorConfig
 from condfip.amortized.noise import BROAD_NOISES
+from condfip.prior import ancestral
 
 FEATURES = 64
 SIGNAL_TO_NOISE = (0.3, 50.0)  # ratio of standard deviations, log-uniform

@@ -19,7 +19,7 @@ from condfip.amortized.kernel import Hyper, posterior
 from condfip.amortized.model import InContextModel
 from condfip.amortized.prior import Tasks, draw_rows, draw_tasks
 from condfip.amortized.validate import Validation
-from condfip.run import commit
+from condfip.training import commit
 
 SAVE_SECONDS = 60
 FAR = 16.0  # squared standard scores beyond which the loss grows linearly

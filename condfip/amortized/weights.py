@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from condfip.checkpoint import fill, read
 from condfip.amortized.config import Config
 from condfip.amortized.model import InContextModel
+from condfip.checkpoint import fill, read
 
 FOLDER = Path(__file__).parents[1] / "weights"
 SHIPPED = FOLDER / "incontext-broad.safetensors"

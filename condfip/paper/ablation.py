@@ -15,7 +15,7 @@ from bench.metrics import METRICS
 from bench.registry import load_method, load_suite
 from bench.task import Task
 from condfip.paper.config import SMALL, Config
-from condfip.train import Plan, run_plan
+from condfip.paper.train import Plan, run_plan
 
 KINDS = {"LIN": ("LIN",), "RFF": ("RFF",), "both": ("LIN", "RFF")}
 TABLES = {  # of the paper: metric, the stage that differs
@@ -88,7 +88,7 @@ def _trained(
 
 def _scores(checkpoint: Path, tasks: Sequence[Task]) -> Scores:
     """Means over the tasks of each size and scenario."""
-    method = load_method("condfip.method:CondFiPPublished", checkpoint=checkpoint)
+    method = load_method("condfip.paper.method:CondFiPPublished", checkpoint=checkpoint)
     values: dict[tuple[str, int, str], list[float]] = {}
     for task in tasks:
         problem = task.problem()

@@ -5,7 +5,8 @@ from typing import Any, Self
 
 POOLINGS = ("max", "mean")
 NETWORKS = ("published", "former")
-STAGES = ("encoder", "decoder")
+STAGES = ("encoder", "decoder")  # published: one after the other, the first then frozen
+JOINT = "joint"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class PriorConfig:
         nodes, rows: a step draws one of each. rows counts the context.
         queries: further rows that the decoder is scored on. interventions: share of these, at most
             half, that are drawn under a do() with the noise of the others; published: none.
+        tokens: nodes times context rows of a step, from which the number of datasets follows; 0
+            where the stage's batch decides. grow: steps until the longest contexts are drawn.
         mechanisms: LIN, RFF. graph_kinds: of `bench.scm.graphs`. variant: lorch or causica.
     """
 
@@ -52,6 +55,8 @@ class PriorConfig:
     rows: tuple[int, ...] = (400,)
     queries: int = 0
     interventions: float = 0.0
+    tokens: int = 0
+    grow: int = 0
     mechanisms: tuple[str, ...] = ("LIN", "RFF")
     graph_kinds: tuple[str, ...] = ("er", "sf_in", "sf_out")
     variant: str = "lorch"
@@ -68,11 +73,15 @@ class StageConfig:
 
     Attributes:
         prior: of the data. batch: datasets a step. chunk: datasets held at once (accumulation).
-        rate: peak learning rate. warmup: steps. steps: after which the cosine has ended.
+        rate: peak learning rate. warmup: steps. plateau: share of the run that the peak is held
+            for. steps: after which the cosine has ended.
         betas, decay: of Adam. muon: orthogonalised updates of the matrices instead of Adam's.
         ema: of the weights that are used. clip: largest norm of a gradient.
         effect: weight in the decoder's loss of the error of effects, F under a do() minus F
-            without it, same noise; published: 0. half: bfloat16 where the device is fast at it.
+            without it, same noise; published: 0. effect_from: step at which it joins.
+        mask_roots: whether roots, whose answers nobody uses, are left out of the loss, and nodes of
+            many parents weigh more; published: not. linear: weight of linear datasets' losses.
+        dropout: in the decoder. half: bfloat16 where the device is fast at it.
     """
 
     prior: PriorConfig = PriorConfig()
@@ -80,6 +89,7 @@ class StageConfig:
     chunk: int = 8
     rate: float = 1e-4
     warmup: int = 1000
+    plateau: float = 0.0
     steps: int = 10_000
     betas: tuple[float, float] = (0.9, 0.95)
     decay: float = 5e-9
@@ -87,17 +97,22 @@ class StageConfig:
     ema: float = 0.999
     clip: float = 1.0
     effect: float = 0.0
+    effect_from: int = 0
+    mask_roots: bool = False
+    linear: float = 1.0
+    dropout: float = 0.0
     half: bool = True
 
 
 @dataclass(frozen=True)
 class Config:
-    """A preset: the networks, and the stages of training, the second on a frozen encoder."""
+    """A preset: the networks and their training, in two stages or `joint`."""
 
     name: str
     model: ModelConfig
     encoder: StageConfig
     decoder: StageConfig
+    joint: StageConfig
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint's header."""
@@ -113,6 +128,7 @@ class Config:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The inverse of `as_dict`; unknown fields are a TypeError."""
         stages = {stage: _stage(values[stage]) for stage in STAGES}
+        stages[JOINT] = _stage(values[JOINT]) if JOINT in values else stages["decoder"]
         model = {"network": "former"} | values["model"]  # headers from before have no such field
         return cls(values["name"], ModelConfig(**model), **stages)
 
@@ -126,47 +142,55 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-PAPER = Config(
-    "paper",
-    ModelConfig(),
-    encoder=StageConfig(),
-    decoder=StageConfig(PriorConfig(rows=(200,), queries=200)),
-)
+_PAPER_DECODER = StageConfig(PriorConfig(rows=(200,), queries=200), dropout=0.1)
+PAPER = Config("paper", ModelConfig(), StageConfig(), _PAPER_DECODER, _PAPER_DECODER)
 
 _SMALL = StageConfig(
     PriorConfig(nodes=(8, 14, 20), rows=(64, 128)),
     batch=12,
-    chunk=6,
+    chunk=2,
     rate=1e-2,
     warmup=100,
-    steps=100_000,
+    steps=1_000_000,
     decay=0.0,
     muon=True,
     ema=0.998,
-    half=False,
 )
 SMALL = Config(
     "small",
     ModelConfig(
-        width=64,
-        hidden=128,
-        encoder_layers=3,
-        encoder_heads=4,
-        encoder_head=16,
-        readout=64,
-        decoder_layers=4,
-        decoder_heads=4,
-        decoder_head=16,
-        pooling="mean",
+        width=96,
+        hidden=192,
+        encoder_heads=3,
+        readout=96,
+        decoder_heads=3,
+        decoder_head=32,
     ),
     encoder=_SMALL,
     decoder=replace(
         _SMALL,
         prior=PriorConfig(nodes=(8, 14, 20), rows=(128, 256), queries=80, interventions=0.5),
         batch=8,
-        chunk=4,
         rate=6e-3,
-        effect=2.0,
+        effect=1.0,
+    ),
+    joint=replace(
+        _SMALL,
+        prior=PriorConfig(
+            nodes=(5, 6, 8, 10, 12, 14, 16, 20, 20, 28, 40),
+            rows=(48, 96, 128, 192, 256, 320, 400),
+            queries=128,
+            interventions=0.5,
+            tokens=24_000,
+            grow=12_000,
+        ),
+        rate=5e-3,
+        plateau=0.6,
+        effect=1.0,
+        effect_from=8_000,
+        mask_roots=True,
+        linear=1.5,
+        ema=0.999,
     ),
 )
 
@@ -189,6 +213,7 @@ SMOKE = Config(
     ),
     encoder=replace(_SMOKE, prior=replace(_SMOKE.prior, queries=0)),
     decoder=_SMOKE,
+    joint=replace(_SMOKE, mask_roots=True),
 )
 
 PRESETS = {preset.name: preset for preset in (PAPER, SMALL, SMOKE)}

@@ -10,10 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LEAST = -80.0  # of an exponent; a weight below exp(-80) is 0 for all that follows
+from condfip.paper.fused import (
+    LEAST,
+    AddLinear,
+    AddNetwork,
+    Edges,
+    OverParents,
+    Projections,
+)
+
 CHUNK_NUMBERS = 2**20  # hidden values held at once; larger chunks leave the processor's cache
 
-Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
+Mix = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 
 
 def parent_weights(scores: Tensor, allowed: Tensor) -> Tensor:
@@ -38,23 +46,24 @@ def parent_powers(scores: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
     return powers, torch.maximum(powers.sum(-1, keepdim=True), (-most).exp())
 
 
-def over_samples(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Each node's rows attend to each other: [B, D, N, H, K] -> [B, D, N, H, K]."""
-    rows = [t.flatten(0, 1).transpose(1, 2) for t in (query, key, value)]  # [B D, H, N, K]
-    return F.scaled_dot_product_attention(*rows).transpose(1, 2).view(query.shape)
+def over_samples(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """Each node's rows attend to each other: [B D, N, H K] -> [B D, N, H K]."""
+    half = torch.is_autocast_enabled(query.device.type) and query.device.type != "cpu"
+    kind = torch.get_autocast_dtype(query.device.type) if half else query.dtype
+    rows = [t.to(kind).unflatten(-1, (heads, -1)).transpose(1, 2) for t in (query, key, value)]
+    with exactly(query):
+        mixed = F.scaled_dot_product_attention(*rows)  # [B D, H, N, K]
+    return mixed.transpose(1, 2).flatten(2).to(query.dtype)
 
 
-def over_parents(adjacency: Tensor) -> Mix:
-    """Each row's nodes attend to their parents: [B, D, N, H, K] -> [B, D, N, H, K]."""
-    allowed = adjacency.mT[:, None, None]  # [B, 1, 1, D child, D parent]
+def over_parents(edges: Edges) -> Mix:
+    """Each row's nodes attend to their parents: [B D, N, H K] -> [B D, N, H K]."""
+    return lambda *qkv: OverParents.apply(*qkv[:3], edges, qkv[3])
 
-    def mix(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        query, key, value = (t.permute(0, 2, 3, 1, 4) for t in (query, key, value))
-        powers, total = parent_powers(query / query.shape[-1] ** 0.5 @ key.mT, allowed)
-        mixed = powers.to(value.dtype) @ value / total.to(value.dtype)
-        return mixed.permute(0, 3, 1, 2, 4)
 
-    return mix
+def exactly(x: Tensor) -> torch.autocast:
+    """A context without `torch.autocast`, for what is sensitive or gains nothing."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 class Attentive(nn.Module):
@@ -84,18 +93,25 @@ class Block(Attentive):
 
     def forward(self, x: Tensor, mix: Mix) -> Tensor:
         """Tokens [B, D, N, E] -> [B, D, N, E]; `mix` says who attends to whom."""
-        x = x + self.drop(self.out(mix(*self._project(x)).flatten(-2)))
-        first, second = self.feed_forward
-        return x + self.drop(second(self.activation(first(self.norm_feed_forward(x)))))
-
-    def _project(self, x: Tensor) -> list[Tensor]:
-        """Queries, keys, values [B, D, N, H, K] in one product: the norms' gains join the maps."""
+        flat = x.flatten(0, 2)
         norms = self.norm_query, self.norm_key, self.norm_value
-        pairs = list(zip(norms, (self.query, self.key, self.value), strict=True))
-        weight = torch.cat([linear.weight * norm.weight for norm, linear in pairs])
-        bias = torch.cat([linear.bias + linear.weight @ norm.bias for norm, linear in pairs])
-        joint = F.linear(F.layer_norm(x, x.shape[-1:]), weight, bias)
-        return [part.unflatten(-1, (self.heads, -1)) for part in joint.chunk(3, -1)]
+        maps = zip(norms, (self.query, self.key, self.value), strict=True)
+        parts = Projections.apply(flat, *(t for norm, map_ in maps for t in merged(norm, map_)))
+        rows = (part.view(-1, x.shape[2], part.shape[1]) for part in parts)
+        mixed = mix(*rows, self.heads).flatten(0, 1)
+        first, second = self.feed_forward
+        if self.activation is F.relu and not (self.training and self.dropout):
+            flat = AddLinear.apply(flat, mixed, self.out.weight, self.out.bias)
+            first = merged(self.norm_feed_forward, first)
+            return AddNetwork.apply(flat, *first, second.weight, second.bias).view(x.shape)
+        flat = flat + self.drop(self.out(mixed))
+        inner = self.activation(first(self.norm_feed_forward(flat)))
+        return (flat + self.drop(second(inner))).view(x.shape)
+
+
+def merged(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a map that the norm's gain and bias have joined."""
+    return linear.weight * norm.weight, linear.bias + linear.weight @ norm.bias
 
 
 class Pair(nn.Module):
@@ -109,12 +125,12 @@ class Pair(nn.Module):
         self.samples = Block(width, heads, head, hidden)
         self.parents = Block(width, heads, head, hidden)
 
-    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+    def forward(self, x: Tensor, edges: Edges) -> Tensor:
         """Tokens [B, D, N, E] -> [B, D, N, E]."""
         batch, d, n, _ = x.shape
         tokens = CHUNK_NUMBERS // self.samples.feed_forward[0].out_features
         x = _apart(lambda part: self.samples(part, over_samples), x, 1, tokens // (batch * n))
-        mix = over_parents(adjacency)
+        mix = over_parents(edges)
         return _apart(lambda part: self.parents(part, mix), x, 2, tokens // (batch * d))
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parents[1] / "weights"
 SHIPPED = WEIGHTS / "small.safetensors"
 TOKENS = 2**15  # nodes times rows held at once: larger chunks leave the processor's cache
 

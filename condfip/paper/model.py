@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from condfip.paper.config import ModelConfig
-from condfip.paper.layers import Attentive, Pair, parent_weights
+from condfip.paper.fused import Edges
+from condfip.paper.layers import Attentive, Pair, exactly, parent_weights
 
 
 class Encoder(nn.Module):
@@ -30,9 +31,11 @@ class Encoder(nn.Module):
 
     def tokens(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """Rows [B, N, D], adjacency [B, D, D] -> [B, D, N, E]."""
-        tokens = self.embed(x.mT.unsqueeze(-1))
+        edges = Edges.of(adjacency)
+        with exactly(x):
+            tokens = self.embed(x.mT.unsqueeze(-1))
         for layer in self.layers:
-            tokens = layer(tokens, adjacency)
+            tokens = layer(tokens, edges)
         return self.norm(tokens)
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
@@ -176,8 +179,9 @@ class AdaptiveLayer(Attentive):
         gain = norm.weight if scale is None else norm.weight * (1 + scale)
         level = norm.bias if scale is None else norm.bias * (1 + scale) + shift
         level = level.expand_as(line.codebook)
-        parts = F.linear(torch.stack([line.codebook * gain, line.position * gain, level]), linear.weight)
-        parts = [*parts[:2], parts[2] + linear.bias]
+        vectors = torch.stack([line.codebook * gain, line.position * gain, level])
+        codebook, position, level = F.linear(vectors, linear.weight)
+        parts = codebook, position, level + linear.bias
         return [part.unflatten(-1, (self.heads, -1)) for part in parts]
 
 
@@ -192,28 +196,31 @@ class Decoder(nn.Module):
         self.embed = nn.Linear(width, width)
         self.dataset_layers = nn.ModuleList(Pair(*sizes) for _ in range(config.dataset_layers))
         self.norm_tokens, self.norm_pooled = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.codebook, self.position, self.condition = (
-            nn.Linear(width, width, bias=False) for _ in range(3)
-        )
-        self.norm_codebook, self.norm_position, self.norm_condition = (
-            nn.LayerNorm(width) for _ in range(3)
-        )
+        self.codebook = nn.Linear(width, width, bias=False)
+        self.norm_codebook = nn.LayerNorm(width)
+        self.position = nn.Linear(width, width, bias=False)
+        self.norm_position = nn.LayerNorm(width)
+        self.condition = nn.Linear(width, width, bias=False)
+        self.norm_condition = nn.LayerNorm(width)
         self.layers = nn.ModuleList(AdaptiveLayer(config) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, 1)
 
     def embedding(self, tokens: Tensor, adjacency: Tensor) -> Embedding:
         """Encoder tokens [B, D, C, E] -> vectors of each node."""
-        tokens = self.embed(tokens)
+        edges = Edges.of(adjacency)
+        with exactly(tokens):
+            tokens = self.embed(tokens)
         for layer in self.dataset_layers:
-            tokens = layer(tokens, adjacency)
-        tokens = self.norm_tokens(tokens)
-        pooled = self.norm_pooled(tokens.mean(2) if self.pooling == "mean" else tokens.amax(2))
-        return Embedding(
-            self.norm_codebook(self.codebook(pooled)),
-            self.norm_position(self.position(pooled)),
-            self.norm_condition(self.condition(pooled)),
-        )
+            tokens = layer(tokens, edges)
+        with exactly(tokens):
+            tokens = self.norm_tokens(tokens)
+            pooled = self.norm_pooled(tokens.mean(2) if self.pooling == "mean" else tokens.amax(2))
+            return Embedding(
+                self.norm_codebook(self.codebook(pooled)),
+                self.norm_position(self.position(pooled)),
+                self.norm_condition(self.condition(pooled)),
+            )
 
     def forward(
         self, z: Tensor, data: Embedding, adjacency: Tensor, nodes: Tensor | None = None
@@ -227,11 +234,12 @@ class Decoder(nn.Module):
 
     def answer(self, z: Tensor, data: Embedding, targets: Targets) -> Tensor:
         """F of the targets at rows z [B, M, D]: [T, M]."""
-        line = Line.of(z, data, targets)
-        h = data.position.flatten(0, 1)[targets.node][:, None].expand(-1, z.shape[1], -1)
-        for layer in self.layers:
-            h = layer(h, line, targets)
-        return self.out(self.norm(h)).squeeze(-1)
+        with exactly(z):
+            line = Line.of(z, data, targets)
+            h = data.position.flatten(0, 1)[targets.node][:, None].expand(-1, z.shape[1], -1)
+            for layer in self.layers:
+                h = layer(h, line, targets)
+            return self.out(self.norm(h)).squeeze(-1)
 
 
 class CondFiPModel(nn.Module):

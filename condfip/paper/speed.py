@@ -14,8 +14,8 @@ from torch import Tensor
 from bench.scm.graphs import draw_graphs
 from bench.task import Dataset, column_names
 from condfip.checkpoint import Checkpoint
-from condfip.paper.config import PAPER
 from condfip.device import has_bfloat16
+from condfip.paper.config import PAPER
 from condfip.paper.method import CondFiP
 from condfip.paper.model import CondFiPModel, Encoder
 from condfip.paper.plain import PlainEncoder

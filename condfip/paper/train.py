@@ -1,0 +1,87 @@
+"""Pretraining of Cond-FiP: an encoder, then a decoder, or both together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from condfip.checkpoint import Checkpoint, build, load
+from condfip.device import pick_device
+from condfip.paper.config import Config
+from condfip.paper.stage import Stage
+from condfip.training import DONE, INTERRUPTED, Folder, Run, check_memory, train
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train, and where.
+
+    Attributes:
+        stages: in order. config: the preset. out: folder of checkpoints and logs.
+        resume: go on in `out`. encoder: checkpoint to train a decoder on, by default that in `out`.
+        begin: checkpoint whose weights a new run starts from, by default random ones.
+        device: by name. minutes: of work in each stage, 0 where its steps decide. seed: of weights
+            and data. every: steps between validations.
+    """
+
+    stages: tuple[str, ...]
+    config: Config
+    out: Path
+    resume: bool = False
+    encoder: Path | None = None
+    begin: Path | None = None
+    device: str = "cpu"
+    minutes: float = 0.0
+    seed: int = 0
+    every: int = 100
+
+
+def run_plan(plan: Plan) -> int:
+    """Trains the planned stages one after the other; returns the exit code.
+
+    Raises:
+        ValueError: no such device; a decoder without an encoder; nothing to resume; too little
+            memory, with the number of datasets that fits.
+        Diverged: the loss is no longer a number.
+    """
+    device = pick_device(plan.device)
+    plan.out.mkdir(parents=True, exist_ok=True)
+    for stage in plan.stages:
+        run = prepare(stage, plan, device)
+        print(f"{stage}: {plan.config.name} preset on {device}, into {plan.out}", flush=True)
+        settings = run.trainee.settings
+        check_memory(run, min(settings.chunk, settings.batch), device)
+        if not train(run, plan.out, device, plan.every):
+            print(f"stopped at step {run.step}; go on with --resume {plan.out}", flush=True)
+            return INTERRUPTED
+    return DONE
+
+
+def prepare(stage: str, plan: Plan, device: torch.device) -> Run:
+    """The run to go on with, or a fresh one."""
+    path = Folder(plan.out, stage).state
+    if plan.resume and path.exists():
+        run = Run.load(path, lambda header: Stage.restored(header, device))
+        run.minutes = plan.minutes or run.minutes
+        return run
+    if plan.resume and not any(Folder(plan.out, s).state.exists() for s in plan.stages):
+        raise ValueError(f"{plan.out} has no run to resume")
+    torch.manual_seed(plan.seed)
+    model, history = build(plan.config.model).to(device), {}
+    if plan.begin:
+        begun = _trained(plan.begin, plan, device)
+        model.load_state_dict(begun.model.state_dict())
+        history = dict(begun.stages)
+    if stage == "decoder":
+        trained = _trained(plan.encoder or plan.out / "model.safetensors", plan, device)
+        model.encoder.load_state_dict(trained.model.encoder.state_dict())
+        history["encoder"] = trained.stages["encoder"]
+    trainee = Stage(stage, plan.config, model, plan.seed, history)
+    return Run.start(trainee, minutes=plan.minutes)
+
+
+def _trained(path: Path, plan: Plan, device: torch.device) -> Checkpoint:
+    checkpoint = load(path, str(device))
+    if checkpoint.config.model != plan.config.model:
+        raise ValueError(f"{path} has other sizes or pooling than the preset")
+    return checkpoint

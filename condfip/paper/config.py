@@ -181,7 +181,7 @@ SMALL = Config(
             rows=(48, 96, 128, 192, 256, 320, 400),
             queries=128,
             interventions=0.5,
-            tokens=24_000,
+            tokens=16_000,
             grow=12_000,
         ),
         rate=5e-3,

@@ -1,14 +1,17 @@
-"""The encoder as the paper's formulas stand, every product written out: a yardstick and a test.
+"""The published network as one would write it: a yardstick for speed, and a test of the fast one.
 
-It has the weights of `condfip.model.Encoder` and gives its answers, only slower: three norms and
-three maps a block, all attention weights in memory, every node in the attention over parents.
+It has the weights of `condfip.paper.model` and gives its answers: one product for queries, keys and
+values of a block, torch's own attention over samples, all nodes in the attention over parents, and
+in the decoder a key and a value for every row and node, roots asked too.
 """
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from condfip.paper.layers import Block
-from condfip.paper.model import Encoder
+from condfip.paper.config import ModelConfig
+from condfip.paper.layers import Block, Pair, merged, parent_weights
+from condfip.paper.model import AdaptiveLayer, CondFiPModel, Decoder, Embedding, Encoder
 
 
 class PlainEncoder(Encoder):
@@ -16,28 +19,99 @@ class PlainEncoder(Encoder):
 
     def tokens(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """Rows [B, N, D], adjacency [B, D, D] -> [B, D, N, E]."""
-        tokens = self.embed(x.mT.unsqueeze(-1))
-        everyone = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device)
-        for pair in self.layers:
-            tokens = block(pair.samples, tokens, everyone, torch.softmax)
-            by_row = block(pair.parents, tokens.transpose(1, 2), adjacency.mT[:, None], at_most_one)
-            tokens = by_row.transpose(1, 2)
-        return self.norm(tokens)
+        return self.norm(through(self.layers, self.embed(x.mT.unsqueeze(-1)), adjacency))
 
 
-def block(layer: Block, x: Tensor, allowed: Tensor, weigh: object) -> Tensor:
-    """Tokens [..., T, E] attend to the allowed ones among T, [..., T, T]."""
-    pairs = zip(layer.norms, layer.maps, strict=True)
-    query, key, value = (
-        linear(norm(x)).unflatten(-1, (layer.heads, -1)).transpose(-2, -3) for norm, linear in pairs
-    )
+class PlainDecoder(Decoder):
+    """See `Decoder`."""
+
+    def embedding(self, tokens: Tensor, adjacency: Tensor) -> Embedding:
+        """Encoder tokens [B, D, C, E] -> vectors of each node."""
+        tokens = self.norm_tokens(through(self.dataset_layers, self.embed(tokens), adjacency))
+        pooled = self.norm_pooled(tokens.mean(2) if self.pooling == "mean" else tokens.amax(2))
+        return Embedding(
+            self.norm_codebook(self.codebook(pooled)),
+            self.norm_position(self.position(pooled)),
+            self.norm_condition(self.condition(pooled)),
+        )
+
+    def forward(
+        self, z: Tensor, data: Embedding, adjacency: Tensor, nodes: Tensor | None = None
+    ) -> Tensor:
+        """F of `nodes` (default all) at rows z [B, M, D] -> [B, M, G]."""
+        inputs = z.mT[..., None] * data.codebook[:, :, None] + data.position[:, :, None]
+        h = data.position[:, :, None].expand_as(inputs)
+        for layer in self.layers:
+            h = adaptive(layer, h, inputs, data.condition, adjacency)
+        answer = self.out(self.norm(h)).squeeze(-1).mT
+        return answer if nodes is None else answer[..., nodes]
+
+
+class PlainModel(CondFiPModel):
+    """Both networks."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        nn.Module.__init__(self)
+        self.encoder, self.decoder = PlainEncoder(config), PlainDecoder(config)
+
+
+def through(pairs: nn.ModuleList, x: Tensor, adjacency: Tensor) -> Tensor:
+    """Tokens [B, D, N, E] through pairs of attention over samples and over parents."""
+    for pair in pairs:
+        x = one_pair(pair, x, adjacency)
+    return x
+
+
+def one_pair(pair: Pair, x: Tensor, adjacency: Tensor) -> Tensor:
+    """One pair: [B, D, N, E] -> [B, D, N, E]."""
+    query, key, value = project(pair.samples, x)  # [B, D, H, N, K]
+    x = onward(pair.samples, x, F.scaled_dot_product_attention(query, key, value))
+    rows = x.transpose(1, 2)
+    mixed = to_parents(*project(pair.parents, rows), adjacency)
+    return onward(pair.parents, rows, mixed).transpose(1, 2)
+
+
+def project(block: Block, x: Tensor) -> list[Tensor]:
+    """Queries, keys, values of tokens [..., T, E] in one product: [..., H, T, K]."""
+    norms = block.norm_query, block.norm_key, block.norm_value
+    pairs = zip(norms, (block.query, block.key, block.value), strict=True)
+    weight, bias = (torch.cat(parts) for parts in zip(*(merged(*p) for p in pairs), strict=True))
+    joint = F.linear(F.layer_norm(x, x.shape[-1:]), weight, bias)
+    return [part.unflatten(-1, (block.heads, -1)).transpose(-2, -3) for part in joint.chunk(3, -1)]
+
+
+def to_parents(query: Tensor, key: Tensor, value: Tensor, adjacency: Tensor) -> Tensor:
+    """Attention to parents of all nodes of each row, [B, N, H, D, K]."""
     scores = query @ key.mT / query.shape[-1] ** 0.5
-    weights = weigh(scores.masked_fill(~allowed.unsqueeze(-3), -torch.inf), -1)
-    x = x + layer.out((weights @ value).transpose(-2, -3).flatten(-2))
-    return x + layer.feed_forward(x)
+    return parent_weights(scores, adjacency.mT[:, None, None]) @ value
 
 
-def at_most_one(scores: Tensor, axis: int) -> Tensor:
-    """exp(s) / max(1, sum of exp(s)): nothing for a root."""
-    powers = scores.exp()
-    return powers / powers.sum(axis, keepdim=True).clamp(min=1)
+def onward(block: Block, x: Tensor, mixed: Tensor) -> Tensor:
+    """Tokens [..., T, E] after attention [..., H, T, K] and the feed-forward network."""
+    x = x + block.out(mixed.transpose(-2, -3).flatten(-2))
+    first, second = block.feed_forward
+    return x + second(block.activation(first(block.norm_feed_forward(x))))
+
+
+def adaptive(
+    layer: AdaptiveLayer, h: Tensor, inputs: Tensor, condition: Tensor, adjacency: Tensor
+) -> Tensor:
+    """An adaptive layer with keys and values of inputs [B, D, M, E]; h and answer alike."""
+    steer = layer.steer(condition)
+    shift, scale, gate, shift2, scale2, gate2 = (part[:, :, None] for part in steer)
+    key_shift, key_scale = layer.steer_keys(shift, scale)
+    if key_scale is None:
+        key_shift = key_scale = torch.zeros_like(shift)
+    tokens = (
+        layer.norm_query(h) * (1 + scale) + shift,
+        layer.norm_key(inputs) * (1 + key_scale) + key_shift,
+        layer.norm_value(inputs) * (1 + key_scale) + key_shift,
+    )
+    maps = layer.query, layer.key, layer.value
+    parts = (m(t).unflatten(-1, (layer.heads, -1)) for m, t in zip(maps, tokens, strict=True))
+    query, key, value = (part.permute(0, 2, 3, 1, 4) for part in parts)  # [B, M, H, D, K]
+    mixed = to_parents(query, key, value, adjacency).permute(0, 3, 1, 2, 4).flatten(-2)
+    h = h + gate * layer.out(mixed)
+    first, second = layer.feed_forward
+    inner = layer.norm_feed_forward(h) * (1 + scale2) + shift2
+    return h + gate2 * second(layer.activation(first(inner)))

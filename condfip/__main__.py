@@ -1,23 +1,25 @@
-"""`python -m condfip`: train, infer, info, speed, plot, scaling, ablation, goals."""
+"""`python -m condfip`: train, infer, info, verify, plot, speed, scaling, ablation, goals, keep."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
-from condfip.amortized.__main__ import add_goals
+from condfip.amortized.commands import add_goals
+from condfip.amortized.config import PRESETS as AMORTIZED_PRESETS
 from condfip.paper.config import JOINT, POOLINGS, PRESETS, STAGES
 from condfip.paper.method import SHIPPED
+from condfip.training import RESUME
 
 BAD_INPUT, INTERRUPTED = 1, 130
 LOGS = {
     "Cond-FiP, encoder": "small-encoder.csv",
     "Cond-FiP, decoder": "small-decoder.csv",
-    "In-context, from nothing": "incontext-scaling.csv",
+    "Amortized GP, from nothing": "incontext-scaling.csv",
 }
 
 
@@ -46,26 +48,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    top = Parser("condfip", description="Cond-FiP: zero-shot causal models")
+    top = Parser("condfip", description="Cond-FiP and amortized-gp: zero-shot causal models")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    _train_options(commands.add_parser("train", help="pretrain the networks"))
+    _train_options(commands.add_parser("train", help="pretrain Cond-FiP or amortized-gp"))
     _infer_options(commands.add_parser("infer", help="sample from the model of a table"))
     info = commands.add_parser("info", help="what a checkpoint is")
     info.add_argument("checkpoint", nargs="?", type=Path, default=SHIPPED)
     info.set_defaults(run=run_info)
-    speed = commands.add_parser("speed", help="time the paper's sizes on this machine")
-    speed.add_argument("--threads", type=int, default=0)
+    verify = commands.add_parser("verify", help="our networks beside answers of the published code")
+    verify.add_argument("file", type=Path, help="NPZ file of weights, inputs and answers")
+    verify.set_defaults(run=run_verify)
+    speed = commands.add_parser("speed", help="training and the paper's sizes on this machine")
+    speed.add_argument("--threads", type=int, default=1)
+    speed.add_argument("--paper", action="store_true", help="time the paper's sizes too")
     speed.set_defaults(run=run_speed)
     plot = commands.add_parser("plot", help="draw the curves of a training run")
     plot.add_argument("folder", type=Path)
     plot.add_argument("--out", type=Path, help="default: FOLDER/curve.png")
     plot.set_defaults(run=run_plot)
+    keep = commands.add_parser("keep", help="write a run into one small file to go on from")
+    keep.add_argument("folder", type=Path, help="of the run")
+    keep.add_argument("--out", type=Path, default=RESUME, help="folder")
+    keep.set_defaults(run=run_keep)
     scaling = commands.add_parser("scaling", help="draw the shipped weights' errors over training")
     scaling.add_argument("--out", type=Path, default=Path("scaling.png"))
     scaling.set_defaults(run=run_scaling)
-    ablation = commands.add_parser("ablation", help="stages trained on one kind of mechanism")
-    ablation.add_argument("--steps", type=int, default=600, help="of every network")
-    ablation.add_argument("--out", type=Path, default=Path("runs") / "ablation")
+    ablation = commands.add_parser("ablation", help="networks trained otherwise, side by side")
+    ablation.add_argument("model", nargs="?", choices=("condfip", "amortized"), default="condfip")
+    ablation.add_argument("--steps", type=int, help="of every network; default: 600, 400")
+    ablation.add_argument("--out", type=Path, help="default: runs/ablation-MODEL")
     ablation.add_argument("--threads", type=int, default=0)
     ablation.set_defaults(run=run_ablation)
     add_goals(commands)
@@ -74,12 +85,16 @@ def parser() -> argparse.ArgumentParser:
 
 def _train_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("stage", choices=(*STAGES, "both", JOINT))
-    add("--preset", choices=PRESETS, default="small")
-    add("--minutes", type=float, default=0.0, help="of each stage; the cosine ends there")
+    add(
+        "stage",
+        choices=(*STAGES, "both", JOINT, "amortized"),
+        help="what to train, or amortized-gp",
+    )
+    add("--preset", help="default: small; of amortized: broad")
+    add("--minutes", type=float, default=0.0, help="of work in each stage; its schedule ends there")
     add("--steps", type=int, help="of each stage; default: the preset's")
     add("--out", type=Path, help="folder of checkpoints and logs")
-    add("--resume", type=Path, help="such a folder, to go on in")
+    add("--resume", type=Path, help="such a folder, to go on from")
     add("--encoder", type=Path, help="checkpoint to train the decoder on; default: OUT's")
     add("--begin", type=Path, help="checkpoint whose weights a new run starts from")
     add("--device", default="cpu", help="cpu, cuda, cuda:1")
@@ -110,7 +125,35 @@ def _infer_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_train(options: argparse.Namespace) -> int:
-    """Trains one stage or both."""
+    """Trains one stage, both in turn, both together, or amortized-gp."""
+    amortized = options.stage == "amortized"
+    presets = AMORTIZED_PRESETS if amortized else PRESETS
+    options.preset = options.preset or ("broad" if amortized else "small")
+    if options.preset not in presets:
+        raise ValueError(f"no preset {options.preset}; there are {', '.join(presets)}")
+    name = "amortized" if amortized else "condfip"
+    fresh = Path("runs") / f"{name}-{options.preset}"
+    kept = options.resume is not None and options.resume.resolve() == RESUME
+    shared = {
+        "out": options.out or (fresh if kept else options.resume) or fresh,
+        "resume": options.resume,
+        "begin": options.begin,
+        "minutes": options.minutes,
+        "seed": options.seed,
+        "every": options.every,
+    }
+    return (_train_amortized if amortized else _train_paper)(options, shared)
+
+
+def _train_amortized(options: argparse.Namespace, shared: dict[str, Any]) -> int:
+    from condfip.amortized.train import train
+
+    config = AMORTIZED_PRESETS[options.preset]
+    config = replace(config, steps=options.steps or config.steps, rate=options.rate or config.rate)
+    return train(config, **shared)[1]
+
+
+def _train_paper(options: argparse.Namespace, shared: dict[str, Any]) -> int:
     from condfip.paper.train import Plan, run_plan
 
     names = ("rate", "chunk", "steps", "effect")
@@ -123,20 +166,8 @@ def run_train(options: argparse.Namespace) -> int:
     stages = STAGES if options.stage == "both" else (options.stage,)
     for name in stages:
         config = config.with_stage(name, stage, prior)
-    return run_plan(
-        Plan(
-            stages=stages,
-            config=config,
-            out=options.resume or options.out or Path("runs") / f"condfip-{options.preset}",
-            resume=options.resume is not None,
-            encoder=options.encoder,
-            begin=options.begin,
-            device=options.device,
-            minutes=options.minutes,
-            seed=options.seed,
-            every=options.every,
-        )
-    )
+    plan = Plan(stages, config, encoder=options.encoder, device=options.device, **shared)
+    return run_plan(plan)
 
 
 def run_infer(options: argparse.Namespace) -> None:
@@ -167,16 +198,40 @@ def _assignment(text: str) -> tuple[str, float]:
 
 def run_info(options: argparse.Namespace) -> None:
     """Prints a checkpoint's header."""
-    from condfip.checkpoint import describe
+    from condfip.amortized import weights
+    from condfip.checkpoint import describe, read
 
-    print(describe(options.checkpoint))
+    kind = read(options.checkpoint)[1].get("kind")
+    print((weights.describe if kind in weights.KINDS else describe)(options.checkpoint))
 
 
-def run_speed(_: argparse.Namespace) -> None:
+def run_verify(options: argparse.Namespace) -> int:
+    """Prints the largest relative difference of each answer; 1 where one is too large."""
+    from condfip.paper.verify import LIMIT, differences
+
+    worst = 0.0
+    for name, difference in differences(options.file):
+        print(f"{name:10s} {difference:.1e}")
+        worst = max(worst, difference) if difference == difference else float("inf")
+    print(f"{'as published' if worst < LIMIT else 'DIFFERENT'}: at most {worst:.1e}")
+    return 0 if worst < LIMIT else BAD_INPUT
+
+
+def run_speed(options: argparse.Namespace) -> None:
     """Prints times beside the machine's matrix-product rate."""
     from condfip.paper.speed import report
 
-    report()
+    report(options.paper)
+
+
+def run_keep(options: argparse.Namespace) -> None:
+    """Writes the state to go on from."""
+    from condfip.training import keep
+
+    for path in keep(options.folder, options.out):
+        print(
+            f"{path}, {path.stat().st_size / 2**20:.1f} MiB; train --resume {options.out} goes on"
+        )
 
 
 def run_scaling(options: argparse.Namespace) -> None:
@@ -189,11 +244,14 @@ def run_scaling(options: argparse.Namespace) -> None:
 
 
 def run_ablation(options: argparse.Namespace) -> None:
-    """Prints a Markdown table, once all networks are trained."""
+    """Prints a Markdown table, network by network."""
+    from condfip.amortized.ablation import ablate
     from condfip.paper.ablation import markdown
 
-    for line in markdown(options.out, options.steps):
-        print(line)
+    out = options.out or Path("runs") / f"ablation-{options.model}"
+    lines, steps = (markdown, 600) if options.model == "condfip" else (ablate, 400)
+    for line in lines(out, options.steps or steps):
+        print(line, flush=True)
 
 
 def run_plot(options: argparse.Namespace) -> None:

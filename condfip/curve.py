@@ -4,8 +4,9 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condfip.paper.config import STAGES
+from condfip.paper.config import JOINT, STAGES
 
+NAMES = (*STAGES, JOINT, "amortized")  # of logs
 SCENARIOS = ("LIN_IN", "RFF_IN", "RFF_OUT")
 TICKS = (0.02, 0.05, 0.1, 0.2, 0.5)
 
@@ -22,7 +23,7 @@ def draw(folder: Path, out: Path) -> Path:
     """
     from matplotlib.figure import Figure
 
-    logs = [folder / f"{stage}.csv" for stage in STAGES]
+    logs = [folder / f"{stage}.csv" for stage in NAMES]
     logs = [log for log in logs if log.exists()]
     if not logs:
         raise ValueError(f"{folder} has no log of a training run")
@@ -69,6 +70,6 @@ def curve(axes: "Axes", log: Path) -> None:
     rows = read(log)
     minutes = [float(row["seconds"]) / 60 for row in rows]
     for name in [key for key in rows[0] if key not in ("step", "datasets", "seconds")]:
-        axes.plot(minutes, [float(row[name]) for row in rows], label=name)
+        axes.plot(minutes, [float(row[name]) for row in rows], ".-", label=name)
     axes.set(title=log.stem, xlabel="minutes", ylabel="error, standardised units", yscale="log")
     axes.legend()

@@ -9,21 +9,25 @@ import csv
 import math
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Muon, Optimizer
+from torch.optim import Optimizer
 
 from condfip.checkpoint import fill, read, write
 from condfip.device import device_name, keep_memory
 
 DONE, INTERRUPTED = 0, 130
 SAVE_SECONDS, TELL_SECONDS = 60, 5
+EARLY = (10, 30)  # steps that are scored too, so that a short run has a curve
 COUNTS = ("datasets", "seconds")  # for the log only
+KEPT = ("minutes", "step", "datasets", "seconds", "begun")  # of a run, in the header of its file
+RESUME = Path(__file__).parent / "weights" / "resume"
+KEPT_BYTES = 8_000_000
 
 
 class Diverged(ArithmeticError):
@@ -36,7 +40,6 @@ class Settings(Protocol):
     Attributes:
         rate: peak learning rate. warmup: steps until it is reached. plateau: share of the run that
             it is held for; then it falls to 0 along a cosine. steps: of the run.
-        betas, decay: of Adam. muon: orthogonalised updates of the matrices instead of Adam's.
         ema: of the weights that are used. clip: largest norm of a gradient.
     """
 
@@ -44,9 +47,6 @@ class Settings(Protocol):
     warmup: int
     plateau: float
     steps: int
-    betas: tuple[float, float]
-    decay: float
-    muon: bool
     ema: float
     clip: float
 
@@ -72,23 +72,27 @@ class Trainee(Protocol):
     """A model in training.
 
     Attributes:
-        name: of its files. model: all of it, also what is not trained. settings: see there.
-        header: plain values from which `restored` makes the trainee again, but for its weights.
+        name: of its files. method: that reads its checkpoints, by its name in the benchmark.
+        model: all of it, also what is not trained. settings: see there.
+        header: plain values from which the trainee is made again, but for its weights.
+        patience: how many losses in a row may be no numbers; their steps change nothing.
     """
 
     name: str
+    method: str
     model: nn.Module
     settings: Settings
     header: dict[str, Any]
+    patience: int
 
     def trained(self, model: nn.Module) -> nn.Module:
         """The part of `model` that is trained."""
 
+    def optimisers(self) -> list[Optimizer]:
+        """Of what is trained."""
+
     def gradients(self, step: int, device: torch.device) -> tuple[float, int]:
         """Draws the data of a step, adds gradients; returns the mean loss and how many datasets."""
-
-    def largest(self, chunk: int, device: torch.device) -> None:
-        """Gradients of the largest `chunk` datasets, to see whether they fit into memory."""
 
     def result(self, average: nn.Module, record: Record) -> Any:
         """A checkpoint with `save(path)`."""
@@ -101,18 +105,6 @@ def rate_factor(config: Settings, step: int, progress: float) -> float:
     """Warm-up over steps; the peak until the plateau ends; a cosine to 0, which stays there."""
     falling = max(0.0, min(progress, 1.0) - config.plateau) / (1 - config.plateau)
     return min(1.0, (step + 1) / max(config.warmup, 1)) * 0.5 * (1 + math.cos(math.pi * falling))
-
-
-def make_optimisers(module: nn.Module, config: Settings) -> list[Optimizer]:
-    """Adam; or Muon (Jordan et al. 2024) for matrices and Adam for the rest."""
-    matrices = [p for p in module.parameters() if config.muon and p.ndim == 2 and min(p.shape) > 1]
-    chosen = set(map(id, matrices))
-    others = [p for p in module.parameters() if id(p) not in chosen]
-    adam = Adam(others, config.rate, config.betas, weight_decay=config.decay)
-    if not matrices:
-        return [adam]
-    muon = Muon(matrices, config.rate, weight_decay=config.decay, adjust_lr_fn="match_rms_adamw")
-    return [adam, muon]
 
 
 def worked(device: torch.device) -> float:
@@ -130,7 +122,7 @@ class Run:
     Attributes:
         trainee: the model and its data. average: EMA of the weights. optimisers: of what is
             trained. minutes: the budget of work, 0 where steps alone decide. step, datasets,
-            seconds: done so far.
+            seconds: done so far. begun: step at which the optimisers began (anew).
     """
 
     trainee: Trainee
@@ -140,13 +132,13 @@ class Run:
     step: int = 0
     datasets: int = 0
     seconds: float = 0.0
+    begun: int = 0
     lost: int = field(default=0, init=False)
 
     @classmethod
     def start(cls, trainee: Trainee, **settings: Any) -> Self:
         """A fresh run from the trainee's weights."""
-        optimisers = make_optimisers(trainee.trained(trainee.model), trainee.settings)
-        return cls(trainee, copy.deepcopy(trainee.model), optimisers, **settings)
+        return cls(trainee, copy.deepcopy(trainee.model), trainee.optimisers(), **settings)
 
     @property
     def progress(self) -> float:
@@ -157,8 +149,10 @@ class Run:
     def advance(self, device: torch.device) -> float:
         """One optimiser step; returns the mean loss.
 
+        A loss or gradient that is NaN or infinite leaves the weights as they were.
+
         Raises:
-            Diverged: the loss is NaN or infinite; the weights are left as they were.
+            Diverged: that came more often in a row than the trainee bears.
         """
         settings = self.trainee.settings
         network = self.trainee.trained(self.trainee.model)
@@ -166,13 +160,18 @@ class Run:
         norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
         if not (math.isfinite(loss) and norm.isfinite()):
             network.zero_grad()
-            raise Diverged(f"the loss of step {self.step} is {loss}; try a lower rate")
-        rate = settings.rate * rate_factor(settings, self.step, self.progress)
+            self.lost += 1
+            if self.lost > self.trainee.patience:
+                raise Diverged(f"the loss of step {self.step} is {loss}; try a lower rate")
+            self.step += 1
+            return math.nan
+        rate = settings.rate * rate_factor(settings, self.step - self.begun, self.progress)
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate
             optimiser.step()
             optimiser.zero_grad()
+        self.lost = 0
         self.step += 1
         self.datasets += datasets
         self._average()
@@ -205,8 +204,7 @@ class Run:
         for number, optimiser in enumerate(self.optimisers):
             for key, values in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{number}.{key}.{n}": v for n, v in values.items()}
-        counts = {name: getattr(self, name) for name in ("minutes", "step", "datasets", "seconds")}
-        write(path, tensors, self.trainee.header | counts)
+        write(path, tensors, self.trainee.header | {name: getattr(self, name) for name in KEPT})
 
     @classmethod
     def load(cls, path: Path, restored: Callable[[dict[str, Any]], Trainee]) -> Self:
@@ -221,10 +219,11 @@ class Run:
         tensors, header, _ = read(path)
         if "step" not in header:
             raise ValueError(f"{path} holds weights, not a run to go on with")
-        counts = {name: header[name] for name in ("minutes", "step", "datasets", "seconds")}
+        counts = {name: header.get(name, 0) for name in KEPT}
         run = cls.start(restored(header), **counts)
-        fill(run.trainee.model, below("model.", tensors), path)
-        fill(run.average, below("average.", tensors), path)
+        renamed = getattr(run.trainee, "renamed", dict)
+        fill(run.trainee.model, renamed(below("model.", tensors)), path)
+        fill(run.average, renamed(below("average.", tensors)), path)
         for number, optimiser in enumerate(run.optimisers):
             state: dict[int, dict[str, Tensor]] = {}
             for name, tensor in below(f"optimiser.{number}.", tensors).items():
@@ -237,19 +236,6 @@ class Run:
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names begin so, without the prefix."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def fits(run: Run, chunk: int, device: torch.device) -> bool:
-    """Whether the gradients of so many datasets fit into memory."""
-    try:
-        run.trainee.largest(chunk, device)
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if "memory" not in str(error) and not isinstance(error, torch.OutOfMemoryError):
-            raise
-        return False
-    finally:
-        run.trainee.model.zero_grad()
-    return True
 
 
 @dataclass(frozen=True)
@@ -286,41 +272,100 @@ def train(run: Run, out: Path, device: torch.device, every: int) -> bool:
     Every `every` steps, and at the end, the averaged weights are scored on fixed problems.
     """
     keep_memory()
-    folder, told = Folder(out, run.trainee.name), Teller(run, device, every)
+    folder, told = Folder(out, run.trainee.name), Teller(run, device)
     try:
         while run.progress < 1:
             told.add(run.advance(device))
-            if run.step % every == 0:
+            if run.step % every == 0 or run.step in EARLY:
                 told.score(folder)
             if told.save_is_due():
                 folder.save(run)
         if told.losses:
             told.score(folder)
     except KeyboardInterrupt:
+        print(f"stopped at step {run.step}; go on with --resume {out}", flush=True)
         return False
     finally:
         folder.save(run)
+    scores = " ".join(f"{name} {value:.4g}" for name, value in told.scores.items())
+    print(f"{folder.weights}: {scores or 'no step was left'}")
+    named = f"{run.trainee.method}={folder.weights}"
+    print(f"next: python -m bench run --suite lorch --methods {named}", flush=True)
     return True
+
+
+def resumed(
+    folder: Path, names: str | tuple[str, ...], restored: Callable[[dict[str, Any]], Trainee]
+) -> Run:
+    """The run of a folder, as it was saved.
+
+    Args:
+        folder: of the run. names: of the trainee, the first that is there. restored: see `Run.load`.
+
+    Raises:
+        ValueError: there is none; see `Run.load`.
+    """
+    states = [Folder(folder, name).state for name in ([names] if isinstance(names, str) else names)]
+    found = [state for state in states if state.exists()]
+    if not found:
+        raise ValueError(f"{folder} has no run to resume")
+    return Run.load(found[0], restored)
+
+
+def keep(folder: Path, out: Path) -> Iterator[Path]:
+    """Writes the runs of a folder anew, each as one file of at most `KEPT_BYTES`; yields the paths.
+
+    Moments of the optimisers are rounded to bfloat16; then, if the file is still too large, the
+    average is; then moments are left out, and begin anew with the warm-up.
+
+    Raises:
+        ValueError: the folder has no run, or the weights alone are too large.
+    """
+    states = sorted(folder.glob("*.run.safetensors"))
+    if not states:
+        raise ValueError(f"{folder} has no run to keep")
+    for state in states:
+        tensors, header, _ = read(state)
+        tensors = _rounded(tensors, "optimiser.")
+        if _bytes(tensors) > KEPT_BYTES:
+            tensors = _rounded(tensors, "average.")
+        if _bytes(tensors) > KEPT_BYTES:
+            tensors = {k: v for k, v in tensors.items() if not k.startswith("optimiser.")}
+            header = header | {"begun": header["step"]}
+        if _bytes(tensors) > KEPT_BYTES:
+            raise ValueError(f"{state} has weights of more than {KEPT_BYTES / 1e6:.0f} MB")
+        write(out / state.name, tensors, header)
+        yield out / state.name
+
+
+def _rounded(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k: v.bfloat16() if k.startswith(prefix) and v.ndim else v for k, v in tensors.items()}
+
+
+def _bytes(tensors: Mapping[str, Tensor]) -> int:
+    return sum(t.numel() * t.element_size() + 120 for t in tensors.values())  # 120 for its name
 
 
 class Teller:
     """Counts a run's seconds, those before a resume included, and tells people how it goes."""
 
-    def __init__(self, run: Run, device: torch.device, every: int) -> None:
-        self.run, self.device, self.every = run, device, every
+    def __init__(self, run: Run, device: torch.device) -> None:
+        self.run, self.device = run, device
         self.start = worked(device) - run.seconds
         self.before = run.seconds, run.datasets
         self.saved, self.told = run.seconds, -math.inf
         self.losses: list[float] = []
         self.recent: list[float] = []
+        self.scores: dict[str, float] = {}
         self.scored = run.trainee.validation()
 
     def add(self, loss: float) -> None:
         """Brings the run's seconds up to date; a line every few seconds, from the first step on."""
         self.run.seconds = worked(self.device) - self.start
-        self.losses.append(loss)
-        self.recent.append(loss)
-        if self.run.seconds - self.told > TELL_SECONDS:
+        if math.isfinite(loss):
+            self.losses.append(loss)
+            self.recent.append(loss)
+        if self.recent and self.run.seconds - self.told > TELL_SECONDS:
             self.told = self.run.seconds
             mean = sum(self.recent) / len(self.recent)
             self.recent.clear()
@@ -345,11 +390,11 @@ class Teller:
             "step": self.run.step,
             "datasets": self.run.datasets,
             "seconds": round(self.run.seconds, 1),
-            "loss": round(sum(self.losses) / len(self.losses), 5),
+            "loss": round(sum(self.losses) / max(len(self.losses), 1), 5),
         }
         self.losses.clear()
-        scores = self.scored(self.run.average)
-        row |= {name: round(value, 5) for name, value in scores.items()}
+        self.scores = self.scored(self.run.average)
+        row |= {name: round(value, 5) for name, value in self.scores.items()}
         log(folder.log, row)
         told = " ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in COUNTS)
         print(f"{folder.name} {told}; {self._pace()}", flush=True)
@@ -363,21 +408,6 @@ def log(path: Path, row: dict[str, Any]) -> None:
         if new:
             writer.writeheader()
         writer.writerow(row)
-
-
-def check_memory(run: Run, chunk: int, device: torch.device) -> None:
-    """Tries the gradients of one chunk; says which chunk fits if this one does not.
-
-    Raises:
-        ValueError: it does not.
-    """
-    asked = chunk
-    while not fits(run, chunk, device):
-        if chunk == 1:
-            raise ValueError("too little memory for even one dataset at a time (--chunk 1)")
-        chunk //= 2
-    if chunk < asked:
-        raise ValueError(f"too little memory for {asked} datasets at once; --chunk {chunk} fits")
 
 
 def commit() -> str:

@@ -1,4 +1,4 @@
-"""`python -m condfip.amortized ablation`: each choice of the design undone, at an equal budget."""
+"""`python -m condfip ablation amortized`: each choice of the design undone, at an equal budget."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -47,7 +47,7 @@ def ablate(out: Path, steps: int, names: Mapping[str, Config] = VARIANTS) -> Ite
     yield f"| noise error / floor, n = 100, {steps} steps | " + " | ".join(sets) + " |"
     yield "|---|" + "---|" * len(sets)
     for number, (name, config) in enumerate(names.items()):
-        path = train(replace(config, steps=steps), out / f"variant{number}")
+        path = train(replace(config, steps=steps), out / f"variant{number}")[0]
         yield f"| {name} | " + " | ".join(f"{r:.3f}" for r in _ratios(path, bench, sets)) + " |"
 
 

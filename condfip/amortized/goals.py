@@ -16,7 +16,7 @@ from bench.metrics import METRICS
 from bench.registry import LoadedMethod, load_method, load_suite
 from bench.task import Problem, Task, seed_of
 
-OURS = "condfip-incontext"
+OURS = "amortized-gp"
 TASKS = ("noise", "sample", "intervention", "counterfactual")
 REAL = ("mmd_query",)
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -77,7 +77,7 @@ class Bench:
     @cached_property
     def ours(self) -> LoadedMethod:
         """Our method with the checkpoint under test."""
-        return load_method("condfip.amortized.method:InContext", checkpoint=self.checkpoint)
+        return load_method("condfip.amortized.method:AmortizedGP", checkpoint=self.checkpoint)
 
     def method(self, name: str) -> LoadedMethod:
         """A rival by name."""

@@ -1,5 +1,6 @@
 """The in-context model as a method of the benchmark: zero-shot, from a checkpoint."""
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,7 +23,7 @@ FEWEST, MOST = 5, 10_000  # context rows
 LORCH = ("lorch", "lorch-lowdata", "lorch-large")
 
 
-class InContext:
+class AmortizedGP:
     """A network predicts each node's Gaussian process from its context, in one pass.
 
     Args:
@@ -83,6 +84,14 @@ class InContext:
         """`fit` without tables."""
         learn = partial(_learn, self.loaded.model, self.device)
         return InContextSCM(data, StandardisedMechanisms(data, learn, 0))
+
+
+class InContext(AmortizedGP):
+    """The former name of `amortized-gp`; an alias."""
+
+    def __init__(self, checkpoint: str | Path = SHIPPED, device: str = "cpu") -> None:
+        super().__init__(checkpoint, device)
+        warnings.warn("condfip-incontext is now called amortized-gp", FutureWarning, stacklevel=2)
 
 
 def _learn(model: object, device: str, z: np.ndarray, parents: list[np.ndarray], _: int) -> Nodes:

@@ -6,10 +6,11 @@ from typing import Any
 
 from condfip.amortized.config import Config
 from condfip.amortized.model import InContextModel
-from condfip.checkpoint import fill, read
+from condfip.checkpoint import fill, read, write
 
 FOLDER = Path(__file__).parents[1] / "weights"
 SHIPPED = FOLDER / "incontext-broad.safetensors"
+KINDS = ("amortized", "incontext")  # of files; the second is the former name
 BENCHMARK_ONLY = FOLDER / "incontext-benchmark.safetensors"
 
 
@@ -27,15 +28,20 @@ class Pretrained:
     history: dict[str, Any]
     sha: str
 
+    def save(self, path: Path) -> str:
+        """Writes the checkpoint and returns its sha256."""
+        header = {"kind": KINDS[0], "config": self.config.as_dict(), "history": self.history}
+        return write(path, self.model.state_dict(), header)
+
 
 def load(path: Path, device: str = "cpu") -> Pretrained:
-    """Reads a checkpoint of `condfip.amortized.train.save`.
+    """Reads a checkpoint of `Pretrained.save`.
 
     Raises:
         ValueError: the file is missing, corrupted, or of another kind of model.
     """
     tensors, header, sha = read(path)
-    if header.get("kind") != "incontext":
+    if header.get("kind") not in KINDS:
         raise ValueError(f"{path} describes another kind of model")
     try:
         config, history = Config.from_dict(header["config"]), header["history"]

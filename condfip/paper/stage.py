@@ -6,11 +6,13 @@ from typing import Any, Self
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.optim import Adam, Muon, Optimizer
 
 from bench.task import Problem, seed_of
 from condfip.checkpoint import Checkpoint, build
 from condfip.device import has_bfloat16
 from condfip.paper.config import Config, StageConfig
+from condfip.paper.former import renamed
 from condfip.paper.layers import Attentive
 from condfip.paper.method import CondFiPPublished, Mechanisms
 from condfip.paper.model import CondFiPModel, Targets
@@ -120,6 +122,9 @@ class Stage:
     seed: int
     history: dict[str, dict[str, Any]]
 
+    method = "condfip"
+    patience = 0
+
     @classmethod
     def restored(cls, header: dict[str, Any], device: torch.device) -> Self:
         """From the header of a saved run, with networks to be filled."""
@@ -145,6 +150,14 @@ class Stage:
     def trained(self, model: CondFiPModel) -> nn.Module:
         """The part of the networks that this stage moves."""
         return model if self.name == "joint" else getattr(model, self.name)
+
+    def optimisers(self) -> list[Optimizer]:
+        """Of what this stage moves."""
+        return make_optimisers(self.trained(self.model), self.settings)
+
+    def renamed(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of a run from before, under today's names."""
+        return renamed(tensors)
 
     def gradients(self, step: int, device: torch.device) -> tuple[float, int]:
         """Draws the datasets of a step, adds its gradients; returns loss and number of datasets."""
@@ -199,6 +212,18 @@ class Stage:
             return found
 
         return scores
+
+
+def make_optimisers(module: nn.Module, config: StageConfig) -> list[Optimizer]:
+    """Adam; or Muon (Jordan et al. 2024) for matrices and Adam for the rest."""
+    matrices = [p for p in module.parameters() if config.muon and p.ndim == 2 and min(p.shape) > 1]
+    chosen = set(map(id, matrices))
+    others = [p for p in module.parameters() if id(p) not in chosen]
+    adam = Adam(others, config.rate, config.betas, weight_decay=config.decay)
+    if not matrices:
+        return [adam]
+    muon = Muon(matrices, config.rate, weight_decay=config.decay, adjust_lr_fn="match_rms_adamw")
+    return [adam, muon]
 
 
 def _mechanisms(method: CondFiPPublished, problem: Problem) -> Mechanisms:

@@ -9,7 +9,7 @@ from condfip.checkpoint import Checkpoint, build, load
 from condfip.device import pick_device
 from condfip.paper.config import Config
 from condfip.paper.stage import Stage
-from condfip.training import DONE, INTERRUPTED, Folder, Run, check_memory, train
+from condfip.training import DONE, INTERRUPTED, Folder, Run, resumed, train
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Plan:
 
     Attributes:
         stages: in order. config: the preset. out: folder of checkpoints and logs.
-        resume: go on in `out`. encoder: checkpoint to train a decoder on, by default that in `out`.
+        resume: folder of a run to go on from, often `out`. encoder: checkpoint to train a decoder on, by default that in `out`.
         begin: checkpoint whose weights a new run starts from, by default random ones.
         device: by name. minutes: of work in each stage, 0 where its steps decide. seed: of weights
             and data. every: steps between validations.
@@ -27,7 +27,7 @@ class Plan:
     stages: tuple[str, ...]
     config: Config
     out: Path
-    resume: bool = False
+    resume: Path | None = None
     encoder: Path | None = None
     begin: Path | None = None
     device: str = "cpu"
@@ -49,23 +49,20 @@ def run_plan(plan: Plan) -> int:
     for stage in plan.stages:
         run = prepare(stage, plan, device)
         print(f"{stage}: {plan.config.name} preset on {device}, into {plan.out}", flush=True)
-        settings = run.trainee.settings
-        check_memory(run, min(settings.chunk, settings.batch), device)
+        check_memory(run.trainee, device)
         if not train(run, plan.out, device, plan.every):
-            print(f"stopped at step {run.step}; go on with --resume {plan.out}", flush=True)
             return INTERRUPTED
     return DONE
 
 
 def prepare(stage: str, plan: Plan, device: torch.device) -> Run:
     """The run to go on with, or a fresh one."""
-    path = Folder(plan.out, stage).state
-    if plan.resume and path.exists():
-        run = Run.load(path, lambda header: Stage.restored(header, device))
-        run.minutes = plan.minutes or run.minutes
-        return run
-    if plan.resume and not any(Folder(plan.out, s).state.exists() for s in plan.stages):
-        raise ValueError(f"{plan.out} has no run to resume")
+    if plan.resume:
+        names = [s for s in plan.stages if Folder(plan.resume, s).state.exists()]
+        if stage in names or not names:
+            run = resumed(plan.resume, stage, lambda header: Stage.restored(header, device))
+            run.minutes = plan.minutes or run.minutes
+            return run
     torch.manual_seed(plan.seed)
     model, history = build(plan.config.model).to(device), {}
     if plan.begin:
@@ -78,6 +75,34 @@ def prepare(stage: str, plan: Plan, device: torch.device) -> Run:
         history["encoder"] = trained.stages["encoder"]
     trainee = Stage(stage, plan.config, model, plan.seed, history)
     return Run.start(trainee, minutes=plan.minutes)
+
+
+def check_memory(stage: Stage, device: torch.device) -> None:
+    """Tries the gradients of one chunk; says which chunk fits if this one does not.
+
+    Raises:
+        ValueError: it does not.
+    """
+    asked = chunk = min(stage.settings.chunk, stage.settings.batch)
+    while not _fits(stage, chunk, device):
+        if chunk == 1:
+            raise ValueError("too little memory for even one dataset at a time (--chunk 1)")
+        chunk //= 2
+    if chunk < asked:
+        raise ValueError(f"too little memory for {asked} datasets at once; --chunk {chunk} fits")
+
+
+def _fits(stage: Stage, chunk: int, device: torch.device) -> bool:
+    """Whether the gradients of so many datasets fit into memory."""
+    try:
+        stage.largest(chunk, device)
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if "memory" not in str(error) and not isinstance(error, torch.OutOfMemoryError):
+            raise
+        return False
+    finally:
+        stage.model.zero_grad()
+    return True
 
 
 def _trained(path: Path, plan: Plan, device: torch.device) -> Checkpoint:

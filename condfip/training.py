@@ -294,22 +294,19 @@ def train(run: Run, out: Path, device: torch.device, every: int) -> bool:
     return True
 
 
-def resumed(
-    folder: Path, names: str | tuple[str, ...], restored: Callable[[dict[str, Any]], Trainee]
-) -> Run:
+def resumed(folder: Path, name: str, restored: Callable[[dict[str, Any]], Trainee]) -> Run:
     """The run of a folder, as it was saved.
 
     Args:
-        folder: of the run. names: of the trainee, the first that is there. restored: see `Run.load`.
+        folder: of the run. name: of the trainee. restored: see `Run.load`.
 
     Raises:
         ValueError: there is none; see `Run.load`.
     """
-    states = [Folder(folder, name).state for name in ([names] if isinstance(names, str) else names)]
-    found = [state for state in states if state.exists()]
-    if not found:
+    state = Folder(folder, name).state
+    if not state.exists():
         raise ValueError(f"{folder} has no run to resume")
-    return Run.load(found[0], restored)
+    return Run.load(state, restored)
 
 
 def keep(folder: Path, out: Path) -> Iterator[Path]:

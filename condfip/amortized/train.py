@@ -64,7 +64,7 @@ def step_tasks(config: Config, seed: int, step: int) -> Tasks:
 
 
 def advance(model: InContextModel, tasks: Tasks, config: Config) -> tuple[float, float]:
-    """Adds the gradients of some tasks; returns the last round's loss and root mean squared error."""
+    """Adds the gradients of some tasks; the last round's loss and root mean squared error."""
     n = tasks.context
     answers = model(tasks.x[:, :n], tasks.y[:, :n], tasks.mask)
     scores = [score(hyper, tasks, config.loss) for hyper in answers]

@@ -18,7 +18,8 @@ class Plan:
 
     Attributes:
         stages: in order. config: the preset. out: folder of checkpoints and logs.
-        resume: folder of a run to go on from, often `out`. encoder: checkpoint to train a decoder on, by default that in `out`.
+        resume: folder of a run to go on from, often `out`. encoder: checkpoint to train a decoder
+            on, by default that in `out`.
         begin: checkpoint whose weights a new run starts from, by default random ones.
         device: by name. minutes: of work in each stage, 0 where its steps decide. seed: of weights
             and data. every: steps between validations.
@@ -48,7 +49,8 @@ def run_plan(plan: Plan) -> int:
     plan.out.mkdir(parents=True, exist_ok=True)
     for stage in plan.stages:
         run = prepare(stage, plan, device)
-        print(f"{stage}: {plan.config.name} preset on {device}, into {plan.out}", flush=True)
+        name = run.trainee.config.name
+        print(f"{stage}: {name} preset on {device}, into {plan.out}", flush=True)
         check_memory(run.trainee, device)
         if not train(run, plan.out, device, plan.every):
             return INTERRUPTED

@@ -11,10 +11,10 @@ from bench.laws import check
 from bench.registry import load_suite
 from bench.task import Dataset
 from condfip.amortized.goals import Bench, Goal, size, suites
-from condfip.amortized.method import InContext
+from condfip.amortized.method import AmortizedGP
 from condfip.amortized.weights import SHIPPED, describe, load
 
-NAME = "condfip.amortized.method:InContext"
+NAME = "condfip.amortized.method:AmortizedGP"
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def problem():
 
 @pytest.fixture(scope="module")
 def estimate(problem):
-    return InContext().fit(problem.context, problem.graph)
+    return AmortizedGP().fit(problem.context, problem.graph)
 
 
 def test_the_method_keeps_every_law():
@@ -50,7 +50,7 @@ def test_intervals_hold_about_as_often_as_they_say(problem, estimate):
 def test_shortcuts_answer_as_the_definitions_do(problem, estimate):
     for do in problem.clamps[:3]:
         u = estimate.noise(problem.query)
-        other = InContext().fit(problem.context, problem.graph)
+        other = AmortizedGP().fit(problem.context, problem.graph)
         assert np.allclose(estimate.counterfactual(problem.query, do), other.generate(u, do))
         assert np.allclose(estimate.generate(u, do), other.generate(u, do), atol=1e-12)
 
@@ -70,13 +70,13 @@ def test_more_rows_give_smaller_errors():
     for n in (50, 400):
         task = load_suite("lorch", "smoke", seed=5, scenario="LIN_IN", n_context=n)[0]
         problem = task.problem()
-        mean, _ = InContext().fit(problem.context, problem.graph).predict_mechanism(problem.query)
+        mean, _ = AmortizedGP().fit(problem.context, problem.graph).predict_mechanism(problem.query)
         errors.append(float(np.abs(problem.query - problem.query_noise - mean).to_numpy().mean()))
     assert errors[1] < 0.6 * errors[0]
 
 
 def test_it_says_what_it_was_trained_on():
-    method = InContext()
+    method = AmortizedGP()
     tasks = {t.scenario: t for t in load_suite("lorch", "smoke")}
     assert method.seen_in_training(tasks["RFF_IN"])
     assert not method.seen_in_training(tasks["RFF_OUT"])
@@ -87,7 +87,7 @@ def test_it_says_what_it_was_trained_on():
 
 def test_a_few_rows_are_too_few():
     data = Dataset(np.zeros((3, 2)), ("a", "b"), np.zeros((2, 2), dtype=bool))
-    assert "rows" in InContext().skip(data)
+    assert "rows" in AmortizedGP().skip(data)
 
 
 def test_a_corrupted_checkpoint_is_refused(tmp_path):
@@ -114,6 +114,6 @@ def test_goals_say_what_they_miss_and_what_they_lack(monkeypatch):
 
 def test_rows_may_be_many_and_parents_none():
     rows = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)).numpy()
-    fitted = InContext().fit(rows, nx.DiGraph([("x0", "x1")]))
+    fitted = AmortizedGP().fit(rows, nx.DiGraph([("x0", "x1")]))
     mean, deviation = fitted.predict_mechanism(rows)
     assert np.allclose(mean["x0"], rows[:, 0].mean()) and np.isfinite(deviation).all().all()

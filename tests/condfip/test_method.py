@@ -18,9 +18,9 @@ from bench.suites.lorch import LorchTask
 from bench.task import Problem
 from condfip.__main__ import LOGS, main
 from condfip.checkpoint import Checkpoint, load, read, write
-from condfip.paper.config import PRESETS, SMOKE, Config
 from condfip.curve import SCENARIOS, scaling_figure
 from condfip.curve import read as read_log
+from condfip.paper.config import PRESETS, SMOKE, Config
 from condfip.paper.method import SHIPPED, CondFiP, CondFiPPublished
 from condfip.paper.model import CondFiPModel
 
@@ -276,7 +276,7 @@ def test_a_graph_that_does_not_match_the_columns_is_one_line(files, weights, cap
 
 def test_info_and_plot_tell_of_a_run(weights, tmp_path, capsys):
     assert main(["info", str(weights)]) == 0
-    assert "5,201 parameters" in capsys.readouterr().out
+    assert "encoder: 5,201 parameters" in capsys.readouterr().out
     assert main(["plot", str(tmp_path)]) == 1
     (tmp_path / "encoder.csv").write_text("step,seconds,loss\n1,2.0,0.5\n2,4.0,0.4\n")
     assert main(["plot", str(tmp_path)]) == 0

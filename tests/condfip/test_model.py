@@ -1,15 +1,24 @@
 """Laws of the networks."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm, linear, silu
+from torch.nn.functional import layer_norm, linear, relu
 
+from condfip.__main__ import main
+from condfip.checkpoint import load
 from condfip.paper.config import PAPER, SMOKE, ModelConfig
+from condfip.paper.fused import AddLinear, AddNetwork, Edges, OverParents, Projections
 from condfip.paper.layers import over_parents, over_samples, parent_weights
-from condfip.paper.model import AdaptiveLayer, CondFiPModel, Decoder, Embedding, Line, Parents
-from condfip.paper.plain import PlainEncoder
+from condfip.paper.method import SHIPPED
+from condfip.paper.model import CondFiPModel, Decoder, Targets
+from condfip.paper.plain import PlainModel
+from condfip.paper.verify import LIMIT, differences
 
+PUBLISHED = Path(__file__).parent / "published-network.npz"
 CHAIN_AND_COLLIDER = [(0, 1), (1, 2), (3, 2)]
 
 
@@ -37,10 +46,63 @@ def count(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
+def test_the_networks_answer_as_the_published_ones(capsys):
+    assert max(gap for _, gap in differences(PUBLISHED)) < LIMIT
+    assert main(["verify", str(PUBLISHED)]) == 0
+    assert "as published" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("parameter/decoder.layers.1.modulation.bias", 70),  # a scale of the feed-forward network
+        ("parameter/decoder.layers.0.norm_key.bias", 3),
+        ("parameter/encoder.layers.1.parents.norm_value.weight", 2),
+        ("decoder_F", 0),
+    ],
+)
+def test_another_number_anywhere_is_another_network(tmp_path, capsys, name, place):
+    arrays = dict(np.load(PUBLISHED))
+    arrays[name] = arrays[name].astype(float)
+    arrays[name].flat[place] += 1e-4
+    np.savez(tmp_path / "other.npz", **arrays)
+    assert main(["verify", str(tmp_path / "other.npz")]) == 1
+    assert "DIFFERENT" in capsys.readouterr().out
+
+
+def test_a_file_that_is_no_network_is_refused_in_one_line(tmp_path, capsys):
+    arrays = dict(np.load(PUBLISHED))
+    del arrays["parameter/decoder.norm.bias"]
+    np.savez(tmp_path / "lacking.npz", **arrays)
+    np.savez(tmp_path / "other.npz", x=np.zeros(2))
+    (tmp_path / "text.npz").write_text("no arrays")
+    for name in ("lacking", "other", "text", "none"):
+        assert main(["verify", str(tmp_path / f"{name}.npz")]) == 1
+        error = capsys.readouterr().err
+        assert name in error and error.count("\n") == 1
+
+
 def test_the_paper_preset_has_the_published_numbers_of_parameters():
     model = CondFiPModel(PAPER.model)
-    assert round(count(model.encoder) / 1e6, 2) == 5.54
-    assert count(model.decoder) == pytest.approx(8.18e6, rel=2e-3)
+    assert count(model.encoder) == 5_539_841
+    assert count(model.decoder) == 8_173_057
+
+
+def test_the_shipped_weights_answer_as_the_network_they_were_trained_in():
+    """Numbers of the code that trained them, in float64."""
+    model, t = load(SHIPPED).model.double(), torch.arange(48, dtype=torch.float64)
+    rows, queries = (1 + t * t * 0.37).sin() * 1.5, (2 + t * 1.7).cos()
+    rows, queries = rows.view(2, 6, 4), queries.view(2, 6, 4)
+    graph = torch.zeros(2, 4, 4, dtype=torch.bool)
+    for parent, child in CHAIN_AND_COLLIDER:
+        graph[:, parent, child] = True
+    graph[1, 0, 3] = True
+    smoothed = model.encoder(rows, graph)
+    answer = model.decoder(queries, model.embedding(rows, graph), graph)
+    expected = [0.0226457932, -0.4221512313, 0.7703833168, 0.1141404191]
+    torch.testing.assert_close(answer[0, 0].tolist(), expected, rtol=0, atol=1e-9)
+    assert smoothed.sum().item() == pytest.approx(11.422764837239864, abs=1e-10)
+    assert answer.abs().sum().item() == pytest.approx(15.761710994782522, abs=1e-10)
 
 
 def test_weights_over_parents_add_up_to_at_most_one_and_a_root_gets_nothing():
@@ -68,55 +130,89 @@ def test_weights_over_parents_bear_scores_of_any_size():
 def test_only_parents_are_read_on_the_collider():
     adjacency = torch.zeros(1, 3, 3, dtype=torch.bool)
     adjacency[0, 0, 1] = adjacency[0, 2, 1] = True
-    value = torch.tensor([1.0, 10.0, 100.0])[None, :, None, None, None]
-    zeros = torch.zeros(1, 3, 1, 1, 1)
-    mixed = over_parents(adjacency)(zeros, zeros, value).flatten()
+    value = torch.tensor([1.0, 10.0, 100.0])[:, None, None]
+    zeros = torch.zeros(3, 1, 1)
+    mixed = over_parents(Edges.of(adjacency))(zeros, zeros, value, 1).flatten()
     torch.testing.assert_close(mixed, torch.tensor([0.0, 50.5, 0.0]))
 
 
 def test_attention_over_samples_is_softmax_attention():
-    query, key, value = torch.randn(3, 1, 2, 5, 2, 3, generator=torch.Generator().manual_seed(0))
-    scores = torch.einsum("bdnhk,bdmhk->bdhnm", query, key) / 3**0.5
-    expected = torch.einsum("bdhnm,bdmhk->bdnhk", scores.softmax(-1), value)
-    torch.testing.assert_close(over_samples(query, key, value), expected)
+    query, key, value = torch.randn(3, 2, 5, 6, generator=torch.Generator().manual_seed(0))
+    heads = (t.unflatten(2, (2, 3)) for t in (query, key, value))
+    q, k, v = heads
+    scores = torch.einsum("dnhk,dmhk->dhnm", q, k) / 3**0.5
+    expected = torch.einsum("dhnm,dmhk->dnhk", scores.softmax(-1), v).flatten(2)
+    torch.testing.assert_close(over_samples(query, key, value, 2), expected)
 
 
-def plain_layer(layer: AdaptiveLayer, h: Tensor, z: Tensor, data: Embedding, allowed: Tensor):
-    """The adaptive layer with a key and a value for every row, as one would write it first."""
-    steer = layer.modulation(silu(data.condition))[:, :, None].chunk(6, -1)
-    inputs = z.mT[..., None] * data.codebook[:, :, None] + data.position[:, :, None]
-    queries = layer.norms[0](h) * (1 + steer[0]) + steer[1]
-    tokens = queries, layer.norms[1](inputs), layer.norms[2](inputs)
-    query, key, value = (
-        m(t).unflatten(-1, (layer.heads, -1)) for m, t in zip(layer.maps, tokens, strict=True)
-    )
-    scores = torch.einsum("bimhk,bjmhk->bimhj", query, key) / query.shape[-1] ** 0.5
-    weights = parent_weights(scores, allowed[:, :, None, None])
-    h = h + steer[2] * layer.out(torch.einsum("bimhj,bjmhk->bimhk", weights, value).flatten(-2))
-    norm, first, activation, second = layer.feed_forward
-    return h + steer[5] * second(activation(first(norm(h) * (1 + steer[3]) + steer[4])))
+def doubles(*shapes: tuple[int, ...]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    made = (torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes)
+    return [t.requires_grad_() for t in made]
 
 
-def test_the_joined_products_of_an_adaptive_layer_equal_plain_attention(adjacency, rows):
+def test_gradients_that_are_written_out_are_those_of_the_function():
+    x, y, w, b, v, a, u = doubles((6, 4), (6, 3), (4, 3), (4,), (5, 4), (5,), (4, 5))
+    check = torch.autograd.gradcheck
+    assert check(Projections.apply, (x, v, a, u.T.contiguous(), a))
+    assert check(AddLinear.apply, (x, y, w, b))
+    assert check(AddNetwork.apply, (x, v, a, u, b))
+    for function, plain in (
+        (Projections.apply(x, v, a)[0], linear(layer_norm(x, (4,)), v, a)),
+        (AddLinear.apply(x, y, w, b), x + linear(y, w, b)),
+        (
+            AddNetwork.apply(x, v, a, u, b),
+            x + linear(relu(linear(layer_norm(x, (4,)), v, a)), u, b),
+        ),
+    ):
+        torch.testing.assert_close(function, plain)
+
+
+@pytest.mark.parametrize("size", [0.3, 3.0, 30.0])
+def test_attention_edge_by_edge_is_attention_to_parents(adjacency, size):
+    adjacency[0, 0, 2] = adjacency[1, :3, 3] = True
+    query, key, value = doubles(*[(8, 3, 4)] * 3)
+    edges = Edges.of(adjacency)
+    mixed = OverParents.apply(query * size, key, value, edges, 2)
+    q, k, v = (t.view(2, 4, 3, 2, 2) for t in (query * size, key, value))
+    scores = torch.einsum("binhk,bjnhk->bnhij", q, k) / 2**0.5
+    weights = parent_weights(scores, adjacency.mT[:, None, None])
+    expected = torch.einsum("bnhij,bjnhk->binhk", weights, v).reshape(8, 3, 4)
+    torch.testing.assert_close(mixed, expected)
+    for one, other in zip(
+        torch.autograd.grad(mixed.square().sum(), (query, key, value), retain_graph=True),
+        torch.autograd.grad(expected.square().sum(), (query, key, value)),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_networks_equal_their_formulas_written_out(model, adjacency, rows):
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    plain = PlainModel(SMOKE.model).double()
+    plain.load_state_dict(model.state_dict())
+    losses = []
+    for network in (model, plain):
+        tokens = network.encoder.tokens(rows, adjacency)
+        answer = network.decoder(rows, network.decoder.embedding(tokens, adjacency), adjacency)
+        losses.append(answer.square().sum() + network.encoder.read(tokens).square().sum())
+        losses[-1].backward()
+    torch.testing.assert_close(losses[0], losses[1])
+    for one, other in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_dropout_acts_in_training_only(model, adjacency, rows):
+    for layer in [*model.decoder.layers, model.decoder.dataset_layers[0].samples]:
+        layer.dropout = 0.5
+    embedded = model.embedding(rows, adjacency)
     torch.manual_seed(0)
-    layer = AdaptiveLayer(ModelConfig(width=8, hidden=6, decoder_heads=2, decoder_head=3)).double()
-    for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter, std=0.5)
-    data = Embedding(*torch.randn(3, 2, 4, 8, dtype=torch.float64))
-    h = torch.randn(2, 4, 12, 8, dtype=torch.float64)
-    parents = Parents.of(adjacency, torch.arange(4))
-    answer = layer(h, Line.of(rows, data, parents), data, parents)
-    torch.testing.assert_close(answer, plain_layer(layer, h, rows, data, adjacency.mT))
-
-
-def test_one_product_projects_as_three_norms_and_maps_do(model):
-    block = model.encoder.layers[0].samples
-    for norm in block.norms:
-        torch.nn.init.normal_(norm.weight), torch.nn.init.normal_(norm.bias)
-    x = torch.randn(1, 2, 3, 16, dtype=torch.float64)
-    for projected, norm, map_ in zip(block._project(x), block.norms, block.maps, strict=True):
-        plain = linear(layer_norm(x, (16,), norm.weight, norm.bias), map_.weight, map_.bias)
-        torch.testing.assert_close(projected.flatten(-2), plain)
+    dropped = model.embedding(rows, adjacency).codebook
+    model.eval()
+    whole = model.embedding(rows, adjacency).codebook
+    torch.testing.assert_close(whole, model.embedding(rows, adjacency).codebook)
+    assert not torch.allclose(dropped, whole) and not torch.allclose(dropped, embedded.codebook)
 
 
 def test_the_decoder_has_exactly_no_gradient_on_non_parents(model, adjacency, rows):
@@ -140,6 +236,14 @@ def test_some_nodes_are_answered_as_in_all(model, adjacency, rows):
     nodes = torch.tensor([2, 0])
     part = model.decoder(rows, data, adjacency, nodes)
     torch.testing.assert_close(part, model.decoder(rows, data, adjacency)[..., nodes])
+
+
+def test_targets_are_answered_alone_as_among_all(model, adjacency, rows):
+    data = model.embedding(rows, adjacency)
+    every = model.decoder(rows, data, adjacency)
+    node = torch.tensor([6, 1, 2])  # numbers in 0 .. B D - 1
+    part = model.decoder.answer(rows, data, Targets.of(adjacency, node))
+    torch.testing.assert_close(part, every.mT.flatten(0, 1)[node])
 
 
 def test_permuted_nodes_give_permuted_answers(model, adjacency, rows):
@@ -170,9 +274,3 @@ def test_a_graph_without_edges_has_finite_gradients(model, rows):
 def test_both_poolings_have_the_same_weights():
     sizes = {p: count(Decoder(ModelConfig(width=8, hidden=8, pooling=p))) for p in ("max", "mean")}
     assert sizes["max"] == sizes["mean"]
-
-
-def test_the_encoder_equals_its_formulas_written_out(model, adjacency, rows):
-    plain = PlainEncoder(SMOKE.model).double()
-    plain.load_state_dict(model.encoder.state_dict())
-    torch.testing.assert_close(model.encoder(rows, adjacency), plain(rows, adjacency))

@@ -10,35 +10,30 @@ import pytest
 import torch
 
 from bench.registry import load_suite
-from condfip import run as run_module
-from condfip import train as train_module
+from bench.task import seed_of
 from condfip.__main__ import main
+from condfip.checkpoint import build, load, read, write
+from condfip.paper import stage as stage_module
+from condfip.paper import train as train_module
 from condfip.paper.ablation import COLUMNS, ablate
-from condfip.checkpoint import load
-from condfip.paper.config import SMALL, SMOKE, STAGES, Config, PriorConfig
+from condfip.paper.config import JOINT, SMALL, SMOKE, STAGES, Config, PriorConfig
 from condfip.paper.model import CondFiPModel
-from condfip.prior import Batch, draw_batch
-from condfip.run import (
-    LOSSES,
-    Diverged,
-    Run,
-    decoder_loss,
-    encoder_loss,
-    rate_factor,
-)
+from condfip.paper.stage import LOSSES, Stage, decoder_loss, encoder_loss, joint_loss
 from condfip.paper.train import Plan, run_plan
+from condfip.prior import Batch, draw_batch
+from condfip.training import Diverged, Folder, Run, keep, rate_factor, train
 
 CPU = torch.device("cpu")
 
 
 def start(stage: str = "decoder", steps: int = 20, **settings) -> Run:
-    config = SMOKE.with_stage(stage, {"steps": steps, **settings}, {})
+    config = SMOKE.with_stage(stage, {"steps": steps, "half": False, **settings}, {})
     torch.manual_seed(0)
-    return Run.start(stage, config, CondFiPModel(config.model))
+    return Run.start(Stage(stage, config, build(config.model), 0, {}))
 
 
-def seeded(config: PriorConfig, size: int = 6) -> Batch:
-    return draw_batch(config, size, torch.Generator().manual_seed(0))
+def seeded(config: PriorConfig, size: int = 6, seed: int = 0) -> Batch:
+    return draw_batch(config, size, torch.Generator().manual_seed(seed))
 
 
 def weights(model: CondFiPModel) -> torch.Tensor:
@@ -70,7 +65,7 @@ def test_the_encoder_loss_is_the_mean_over_rows_of_the_root_mean_square_over_nod
         for n in range(4):
             squares = [(answer[b, n, j] - batch.target[b, n, j]).item() ** 2 for j in range(3)]
             total += (sum(squares) / 3) ** 0.5 / 4
-        assert encoder_loss(model, batch)[b].item() == pytest.approx(total, rel=1e-5)
+        assert encoder_loss(model, batch, SMOKE.encoder)[b].item() == pytest.approx(total, rel=1e-5)
 
 
 def test_the_decoder_loss_is_the_root_of_the_mean_square_on_the_queries():
@@ -79,32 +74,35 @@ def test_the_decoder_loss_is_the_root_of_the_mean_square_on_the_queries():
     error = model.decoder(batch.rows[:, 4:], data, batch.adjacency) - batch.target[:, 4:]
     for b in range(2):
         total = sum(e.item() ** 2 for e in error[b].flatten()) / 6
-        assert decoder_loss(model, batch)[b].item() == pytest.approx(total**0.5, rel=1e-5)
+        assert decoder_loss(model, batch, SMOKE.decoder)[b].item() == pytest.approx(
+            total**0.5, rel=1e-5
+        )
 
 
 def test_one_step_of_adam_moves_weights_as_by_hand():
     run = start("encoder", warmup=1, muon=False, clip=1e9)
-    seed = run_module.seed_of("condfip", "encoder", 0, 0)
-    batch = draw_batch(run.settings.prior, 4, torch.Generator().manual_seed(seed))
-    before = weights(run.model.encoder)
-    encoder_loss(run.model, batch).mean().backward()
-    gradient = torch.cat([p.grad.flatten() for p in run.model.encoder.parameters()])
-    run.model.zero_grad()
+    seed = seed_of("condfip", "encoder", 0, 0)
+    batch = draw_batch(run.trainee.settings.prior, 4, torch.Generator().manual_seed(seed))
+    before = weights(run.trainee.model.encoder)
+    encoder_loss(run.trainee.model, batch, SMOKE.encoder).mean().backward()
+    gradient = torch.cat([p.grad.flatten() for p in run.trainee.model.encoder.parameters()])
+    run.trainee.model.zero_grad()
     run.advance(CPU)
-    moved = weights(run.model.encoder) - before
-    expected = -run.settings.rate * gradient / (gradient.abs() + 1e-8)
+    moved = weights(run.trainee.model.encoder) - before
+    expected = -run.trainee.settings.rate * gradient / (gradient.abs() + 1e-8)
     clear = gradient.abs() > 1e-4
     torch.testing.assert_close(moved[clear], expected[clear], rtol=1e-2, atol=1e-6)
 
 
 def test_accumulated_gradients_equal_those_of_the_whole_batch():
     run = start()
-    batch = seeded(run.settings.prior, run.settings.batch)
-    run._gradients(batch, CPU)
-    pieces = [p.grad.clone() for p in run.model.decoder.parameters()]
-    run.model.zero_grad()
-    decoder_loss(run.model, batch).mean().backward()
-    for piece, p in zip(pieces, run.model.decoder.parameters(), strict=True):
+    run.trainee.gradients(0, CPU)
+    pieces = [p.grad.clone() for p in run.trainee.model.decoder.parameters()]
+    run.trainee.model.zero_grad()
+    seed = seed_of("condfip", "decoder", 0, 0)
+    batch = seeded(run.trainee.settings.prior, run.trainee.settings.batch, seed)
+    decoder_loss(run.trainee.model, batch, SMOKE.decoder).mean().backward()
+    for piece, p in zip(pieces, run.trainee.model.decoder.parameters(), strict=True):
         torch.testing.assert_close(piece, p.grad)
 
 
@@ -130,7 +128,10 @@ def test_the_decoder_loss_adds_errors_of_effects():
     batch = seeded(PriorConfig(nodes=(4,), rows=(8,), queries=4, interventions=0.5), 2)
     torch.manual_seed(0)
     model = CondFiPModel(SMOKE.model)
-    plain, both = decoder_loss(model, batch), decoder_loss(model, batch, 3.0)
+    plain, both = (
+        decoder_loss(model, batch, SMOKE.decoder),
+        decoder_loss(model, batch, SMOKE.decoder, 3.0),
+    )
     answer = model.decoder(
         batch.rows[:, 8:], model.embedding(batch.rows[:, :8], batch.adjacency), batch.adjacency
     )
@@ -141,17 +142,23 @@ def test_the_decoder_loss_adds_errors_of_effects():
 
 def test_the_decoder_stage_leaves_the_encoder_alone():
     run = start("decoder")
-    before = weights(run.model.encoder), weights(run.model.decoder)
+    before = weights(run.trainee.model.encoder), weights(run.trainee.model.decoder)
     run.advance(CPU)
-    assert torch.equal(weights(run.model.encoder), before[0])
-    assert not torch.equal(weights(run.model.decoder), before[1])
+    assert torch.equal(weights(run.trainee.model.encoder), before[0])
+    assert not torch.equal(weights(run.trainee.model.decoder), before[1])
 
 
 @pytest.mark.parametrize("stage", LOSSES)
 def test_bfloat16_gives_nearly_the_same_loss(stage, monkeypatch):
-    monkeypatch.setattr(run_module, "has_bfloat16", lambda _: True)
+    monkeypatch.setattr(stage_module, "has_bfloat16", lambda _: True)
     plain, rough = start(stage).advance(CPU), start(stage, half=True).advance(CPU)
     assert rough != plain and rough == pytest.approx(plain, rel=0.02)
+
+
+def test_the_rate_stays_at_its_peak_until_the_plateau_ends():
+    config = replace(SMOKE.joint, warmup=10, plateau=0.6)
+    factors = [rate_factor(config, s, s / 100) for s in range(101)]
+    assert factors[9:61] == [1.0] * 52 and factors[80] == pytest.approx(0.5) and factors[100] == 0
 
 
 def test_the_rate_warms_up_then_falls_to_zero_and_stays_there():
@@ -171,14 +178,14 @@ def halves(tmp_path: Path, stage: str, half: int) -> tuple[Run, Run]:
     for _ in range(half):
         first.advance(CPU)
     first.save(tmp_path / "run.safetensors")
-    second = Run.load(tmp_path / "run.safetensors", CPU)
+    second = Run.load(tmp_path / "run.safetensors", lambda header: Stage.restored(header, CPU))
     for _ in range(half):
         second.advance(CPU)
     return straight, second
 
 
 def same(one: Run, other: Run) -> bool:
-    pairs = ((one.model, other.model), (one.average, other.average))
+    pairs = (one.trainee.model, other.trainee.model), (one.average, other.average)
     return all(torch.equal(weights(a), weights(b)) for a, b in pairs)
 
 
@@ -192,22 +199,202 @@ def test_two_hundred_steps_equal_one_hundred_and_one_hundred_more(tmp_path):
     assert same(*halves(tmp_path, "decoder", 100))
 
 
+def test_a_step_draws_as_many_datasets_as_its_tokens_allow():
+    prior = PriorConfig(nodes=(4,), rows=(10, 20, 40), queries=4, tokens=480, grow=9)
+    sizes = {}
+    for step in range(30):
+        batch = draw_batch(prior, 3, torch.Generator().manual_seed(step), step)
+        sizes.setdefault(batch.context, []).append((step, len(batch.rows)))
+    assert {n: {size for _, size in found} for n, found in sizes.items()} == {
+        10: {12},
+        20: {6},
+        40: {3},
+    }
+    assert min(step for step, _ in sizes[40]) > 6
+
+
+def test_a_batch_says_which_datasets_are_linear():
+    batch = seeded(PriorConfig(nodes=(2,), rows=(200,), queries=50))
+    rows, f, graph = batch.rows.double(), batch.target.double(), batch.adjacency
+    for b in range(6):
+        if not graph[b].any():
+            continue
+        parent, child = graph[b].nonzero()[0].tolist()
+        x = torch.stack([rows[b, :, parent], torch.ones(250, dtype=torch.float64)], 1)
+        fit = x @ torch.linalg.lstsq(x, f[b, :, child]).solution
+        assert bool((fit - f[b, :, child]).abs().max() < 1e-4) == bool(batch.linear[b])
+
+
+def test_masked_roots_have_no_part_in_the_loss():
+    batch = seeded(PriorConfig((4,), (8,), 4), 3)
+    torch.manual_seed(0)
+    model, masked = CondFiPModel(SMOKE.model), replace(SMOKE.joint, mask_roots=True)
+    root = ~batch.adjacency.any(1)[:, None]
+    moved = replace(batch, target=torch.where(root, batch.target + 7, batch.target))
+    for name in LOSSES:
+        one, other = (LOSSES[name](model, b, masked, 0.0) for b in (batch, moved))
+        torch.testing.assert_close(one, other)
+        assert not torch.allclose(
+            *(LOSSES[name](model, b, SMOKE.joint, 0.0) for b in (batch, moved))
+        )
+
+
+def test_with_roots_masked_a_node_weighs_as_the_root_of_how_many_parents_it_has():
+    batch = seeded(PriorConfig((5,), (8,), 4), 3)
+    torch.manual_seed(0)
+    model, masked = CondFiPModel(SMOKE.model), replace(SMOKE.decoder, mask_roots=True)
+    data = model.embedding(batch.rows[:, :8], batch.adjacency)
+    error = model.decoder(batch.rows[:, 8:], data, batch.adjacency) - batch.target[:, 8:]
+    weight = batch.adjacency.sum(1).sqrt()
+    expected = ((error.square().mean(1) * weight).sum(1) / weight.sum(1)).sqrt()
+    torch.testing.assert_close(decoder_loss(model, batch, masked), expected)
+
+
+def test_together_the_encoder_learns_from_both_losses():
+    batch = seeded(PriorConfig((4,), (8,), 4), 3)
+    torch.manual_seed(0)
+    model = CondFiPModel(SMOKE.model)
+    context = replace(batch, rows=batch.rows[:, :8], target=batch.target[:, :8])
+    apart = decoder_loss(model, batch, SMOKE.joint)
+    apart = apart + 0.5 * encoder_loss(model, context, SMOKE.joint)
+    torch.testing.assert_close(joint_loss(model, batch, SMOKE.joint), apart)
+    of_decoder = (
+        joint_loss(model, batch, SMOKE.joint).sum()
+        - 0.5 * encoder_loss(model, context, SMOKE.joint).sum()
+    )
+    gradient = torch.autograd.grad(of_decoder, model.encoder.embed.weight)[0]
+    assert gradient.abs().max() > 1e-5
+
+
+def test_effects_join_the_loss_late():
+    run = start("joint", effect=5.0, effect_from=3, mask_roots=True)
+    prior = replace(run.trainee.settings.prior, interventions=0.5)
+    batch = seeded(prior)
+    before, after = (run.trainee.loss(batch, CPU, step) for step in (2, 3))
+    assert after > before
+
+
+@pytest.mark.parametrize("lacks", ["nothing", "digits of the average", "moments"])
+def test_a_run_is_kept_in_one_small_file_and_goes_on_from_it(tmp_path, monkeypatch, lacks):
+    run = start("joint", 8)
+    for _ in range(4):
+        run.advance(CPU)
+    Folder(tmp_path, "joint").save(run)
+    tensors = read(tmp_path / "joint.run.safetensors")[0].items()
+    own, moments = (
+        sum(120 + t.numel() * t.element_size() for n, t in tensors if n.startswith(part))
+        for part in ("model.", "optimiser.")
+    )
+    limits = {
+        "nothing": 8_000_000,
+        "digits of the average": 2 * own + moments // 2,
+        "moments": 1.7 * own,
+    }
+    monkeypatch.setattr("condfip.training.KEPT_BYTES", limits[lacks])
+    (path,) = keep(tmp_path, tmp_path / "kept")
+    again = Run.load(path, lambda header: Stage.restored(header, CPU))
+    assert torch.equal(weights(again.trainee.model), weights(run.trainee.model))
+    close = {"rtol": 0.01, "atol": 0.0} if lacks != "nothing" else {"rtol": 0, "atol": 0}
+    torch.testing.assert_close(weights(again.average), weights(run.average), **close)
+    assert torch.equal(weights(again.average), weights(run.average)) == (lacks == "nothing")
+    assert (again.step, again.datasets) == (4, run.datasets)
+    assert again.begun == (4 if lacks == "moments" else 0)
+    for one in (run, again):
+        one.advance(CPU)
+    torch.testing.assert_close(
+        weights(again.trainee.model), weights(run.trainee.model), rtol=0, atol=0.02
+    )
+
+
+def test_weights_that_are_too_large_to_keep_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="has no run to keep"):
+        list(keep(tmp_path, tmp_path))
+    Folder(tmp_path, "joint").save(start("joint"))
+    monkeypatch.setattr("condfip.training.KEPT_BYTES", 1000)
+    with pytest.raises(ValueError, match="has weights of more than"):
+        list(keep(tmp_path, tmp_path / "kept"))
+
+
+def test_a_run_of_the_former_network_goes_on(tmp_path):
+    """A file as it was written before the networks changed: its own names, fewer settings."""
+    config = replace(SMOKE, model=replace(SMOKE.model, network="former"))
+    torch.manual_seed(0)
+    straight = Run.start(Stage("encoder", config, build(config.model), 0, {}))
+    straight.advance(CPU)
+    straight.save(tmp_path / "encoder.run.safetensors")
+    tensors, header, _ = read(tmp_path / "encoder.run.safetensors")
+    del header["config"]["model"]["network"]
+    for stage in STAGES:
+        for name in ("plateau", "effect_from", "mask_roots", "linear", "dropout"):
+            del header["config"][stage][name]
+        for name in ("tokens", "grow"):
+            del header["config"][stage]["prior"][name]
+    del header["config"][JOINT], header["begun"]
+    write(
+        tmp_path / "encoder.run.safetensors", {old_name(n): t for n, t in tensors.items()}, header
+    )
+    again = train_module.prepare(
+        "encoder", plan(tmp_path, stages=("encoder",), resume=tmp_path), CPU
+    )
+    for run in (straight, again):
+        run.advance(CPU)
+    assert same(straight, again) and again.step == 2
+
+
+def old_name(name: str) -> str:
+    """What a tensor of a run was called in the former network."""
+    part, _, rest = name.partition(".")
+    if part == "optimiser":
+        return name
+    pieces = [
+        (".norm_query.", ".norms.0."),
+        (".norm_key.", ".norms.1."),
+        (".norm_value.", ".norms.2."),
+        (".query.", ".maps.0."),
+        (".key.", ".maps.1."),
+        (".value.", ".maps.2."),
+        (".feed_forward.1.", ".feed_forward.3."),
+        (".feed_forward.0.", ".feed_forward.1."),
+        (".norm_feed_forward.", ".feed_forward.0."),
+        (".head.2.", ".head.4."),
+        (".head.1.", ".head.2."),
+    ]
+    for new, old in pieces:
+        if new in name:
+            return name.replace(new, old)
+    for vector in ("codebook", "position", "condition"):
+        name = name.replace(f".norm_{vector}.", f".{vector}.1.")
+        if f".{vector}.1." not in name:
+            name = name.replace(f".{vector}.", f".{vector}.0.")
+    return name
+
+
+def test_training_tells_from_the_first_step_on_and_ends_with_the_next_command(tmp_path, capsys):
+    assert run_plan(plan(tmp_path, stages=("joint",))) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("step 1: loss") and "datasets/s" in line for line in lines)
+    path = tmp_path / "model.safetensors"
+    assert lines[-2].startswith(f"{path}: LIN_IN 0.")
+    assert lines[-1] == f"next: python -m bench run --suite lorch --methods condfip={path}"
+    assert main(["plot", str(tmp_path)]) == 0
+
+
 @pytest.mark.parametrize("stage", ["encoder", "decoder"])
 def test_one_dataset_can_be_overfitted(stage):
     torch.manual_seed(0)
     model, batch = CondFiPModel(SMOKE.model), seeded(PriorConfig((4,), (12,), 6), 1)
     optimiser = torch.optim.Adam(getattr(model, stage).parameters(), 1e-2)
-    first = LOSSES[stage](model, batch).item()
+    first = LOSSES[stage](model, batch, SMOKE.joint, 0.0).item()
     for _ in range(150):
         optimiser.zero_grad()
-        loss = LOSSES[stage](model, batch).sum()
+        loss = LOSSES[stage](model, batch, SMOKE.joint, 0.0).sum()
         loss.backward()
         optimiser.step()
     assert loss.item() < 0.25 * first
 
 
 def plan(out: Path, config: Config = SMOKE, **settings) -> Plan:
-    for stage in STAGES:
+    for stage in (*STAGES, JOINT):
         config = config.with_stage(stage, {"steps": 4}, {})
     return Plan(**{"stages": ("encoder", "decoder"), "config": config, "out": out} | settings)
 
@@ -230,7 +417,7 @@ def test_a_run_may_begin_from_trained_weights_and_counts_both(tmp_path):
     begin = tmp_path / "first" / "model.safetensors"
     first, again = load(begin), plan(tmp_path, stages=("encoder",), begin=begin)
     run = train_module.prepare("encoder", again, CPU)
-    assert torch.equal(weights(run.model), weights(first.model))
+    assert torch.equal(weights(run.trainee.model), weights(first.model))
     run_plan(again)
     stages = load(tmp_path / "model.safetensors").stages
     assert {k: v["steps"] for k, v in stages.items()} == {"encoder": 8, "decoder": 4}
@@ -251,34 +438,45 @@ def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(tmp_path, monkeypatch):
     encoder = plan(tmp_path, stages=("encoder",))
     assert run_plan(encoder) == 130
     assert load(tmp_path / "model.safetensors").stages["encoder"]["steps"] == 2
-    assert run_plan(replace(encoder, resume=True)) == 0
+    assert run_plan(replace(encoder, resume=tmp_path)) == 0
     assert load(tmp_path / "model.safetensors").stages["encoder"]["steps"] == 4
 
 
 def test_a_time_budget_stops_a_run(tmp_path):
-    config = SMOKE.with_stage("encoder", {"steps": 10**9}, {})
-    run = Run.start("encoder", config, CondFiPModel(config.model), minutes=1e-3)
-    assert train_module.train(run, tmp_path, CPU, 10**9)
+    run = start("encoder", 10**9)
+    run.minutes = 1e-3
+    assert train(run, tmp_path, CPU, 10**9)
     assert 1 <= run.step < 10**4 and load(tmp_path / "model.safetensors").stages
 
 
 def test_a_loss_that_is_no_number_stops_with_a_message(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(LOSSES, "encoder", lambda *_: torch.full((2,), torch.nan).requires_grad_())
     run = start("encoder")
-    before = weights(run.model)
+    before = weights(run.trainee.model)
     with pytest.raises(Diverged, match="loss of step 0 is nan"):
         run.advance(CPU)
-    assert torch.equal(weights(run.model), before)
+    assert torch.equal(weights(run.trainee.model), before)
     command = ["train", "encoder", "--preset", "smoke", "--steps", "2", "--out", str(tmp_path)]
     assert main(command) == 1
     assert "loss of step 0 is nan" in capsys.readouterr().err
 
 
+def test_a_few_losses_that_are_no_numbers_may_be_borne(monkeypatch):
+    run = start("encoder")
+    run.trainee.patience, before = 2, weights(run.trainee.model)
+    with monkeypatch.context() as patch:
+        nan = torch.full((2,), torch.nan)
+        patch.setitem(LOSSES, "encoder", lambda *_: nan.clone().requires_grad_())
+        assert all(str(run.advance(CPU)) == "nan" for _ in range(2))
+    assert torch.equal(weights(run.trainee.model), before) and run.step == 2
+    assert run.advance(CPU) > 0 and run.lost == 0
+
+
 def test_too_little_memory_names_the_chunk_that_fits(tmp_path, monkeypatch, capsys):
-    def greedy(model: CondFiPModel, batch: Batch, _: float) -> torch.Tensor:
+    def greedy(model: CondFiPModel, batch: Batch, *rest: object) -> torch.Tensor:
         if len(batch.rows) > 1:
             raise torch.OutOfMemoryError
-        return encoder_loss(model, batch)
+        return encoder_loss(model, batch, *rest)
 
     monkeypatch.setitem(LOSSES, "encoder", greedy)
     command = ["train", "encoder", "--preset", "smoke", "--steps", "1", "--out", str(tmp_path)]
@@ -309,16 +507,17 @@ for name in ("pandas", "networkx", "scipy", "sklearn", "matplotlib", "psutil", "
     sys.modules[name] = None
 from condfip.__main__ import main
 sizes = ["--preset", "smoke", "--steps", "2", "--every", "2"]
-sys.exit(main(["train", "both", *sizes, "--out", sys.argv[1]]))
+sys.exit(main(["train", sys.argv[2], *sizes, "--out", sys.argv[1]]))
 """
 
 
-def test_training_needs_torch_numpy_and_safetensors_only(tmp_path):
-    root = Path(__file__).parents[1]
-    command = [sys.executable, "-c", BARE, str(tmp_path)]
+@pytest.mark.parametrize("stage", ["both", "joint", "amortized"])
+def test_training_needs_torch_numpy_and_safetensors_only(tmp_path, stage):
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", BARE, str(tmp_path), stage]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert load(tmp_path / "model.safetensors").stages["decoder"]["steps"] == 2
+    assert "step 1: loss" in done.stdout and (tmp_path / "model.safetensors").exists()
 
 
 def test_the_ablation_trains_each_network_once_and_sets_it_beside_the_paper(tmp_path):

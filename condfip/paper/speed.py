@@ -1,10 +1,10 @@
-"""How fast the paper's sizes are on this machine, beside its matrix-product rate."""
+"""How fast training is, beside the network written plainly; and the paper's sizes, on request."""
 
 import contextlib
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,28 @@ from torch import Tensor
 from bench.scm.graphs import draw_graphs
 from bench.task import Dataset, column_names
 from condfip.checkpoint import Checkpoint
-from condfip.device import has_bfloat16
-from condfip.paper.config import PAPER
+from condfip.device import has_bfloat16, keep_memory
+from condfip.paper.config import JOINT, PAPER, SMALL, STAGES, Config, ModelConfig, StageConfig
 from condfip.paper.method import CondFiP
 from condfip.paper.model import CondFiPModel, Encoder
-from condfip.paper.plain import PlainEncoder
-from condfip.run import Run
+from condfip.paper.plain import PlainEncoder, PlainModel
+from condfip.paper.stage import ENCODER_WEIGHT, LOSSES, Stage, make_optimisers
+from condfip.prior import Batch, draw_batch
+from condfip.training import Run
 
 ROWS = 400
 BFLOAT16_GOAL = 3.5  # seconds of the encoder step
+DATASETS, NODES, CONTEXT, QUERIES, ROUNDS = 8, 14, 256, 256, 5
+SIZES = ModelConfig(
+    width=64,
+    hidden=128,
+    encoder_layers=3,
+    encoder_heads=4,
+    encoder_head=16,
+    readout=64,
+    decoder_heads=4,
+    decoder_head=16,
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class Figure:
 
     Attributes:
         name: for people. seconds: does it and says how long it took. goal: on two processor cores.
-        plain: the same by the paper's formulas as they stand (`condfip.plain`).
+        plain: the same by the paper's formulas as they stand (`condfip.paper.plain`).
     """
 
     name: str
@@ -40,13 +53,102 @@ class Figure:
     plain: Callable[[], float] | None = None
 
 
-def report() -> None:
-    """Prints each figure, its goal, and the rate of matrix products before and after."""
-    cpu = torch.device("cpu")
-    half = has_bfloat16(cpu)
-    print(f"paper preset, random weights, {torch.get_num_threads()} threads, torch", end=" ")
-    print(f"{torch.__version__}, training in {'bfloat16' if half else 'float32'}")
+def report(paper: bool) -> None:
+    """Prints training's datasets a second; the paper's sizes with their goals if `paper`."""
+    half = has_bfloat16(torch.device("cpu"))
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__},", end=" ")
+    print(f"training in {'bfloat16' if half else 'float32'}; matrix products: {rates(half)}")
+    print(f"training, {DATASETS} datasets of {NODES} nodes, {CONTEXT} + {QUERIES} rows, width 64:")
+    for stage, (plain, fast) in training_speed().items():
+        print(
+            f"{stage:8s} {DATASETS / fast:6.2f} datasets/s, {DATASETS / plain:6.2f} "
+            f"written plainly: {plain / fast:.2f} times as many (goal 1.7)",
+            flush=True,
+        )
+    if paper:
+        _paper(half)
     print(f"matrix products: {rates(half)}")
+
+
+def training_speed(rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
+    """Seconds of work of a training step of each stage: plain and ours, the least of some rounds.
+
+    Rounds alternate, so that a busy machine is busy for both.
+    """
+    steps = {stage: (plain_step(stage), our_step(stage)) for stage in (*STAGES, JOINT)}
+    best = {stage: [float("inf")] * 2 for stage in steps}
+    for _ in range(rounds):
+        for stage, pair in steps.items():
+            for which, act in enumerate(pair):
+                best[stage][which] = min(best[stage][which], _work(act))
+        keep_memory()
+    return {stage: tuple(times) for stage, times in best.items()}
+
+
+def _work(act: Callable[[], object]) -> float:
+    start = time.process_time()
+    act()
+    return time.process_time() - start
+
+
+def _training(stage: str) -> Config:
+    queries = 0 if stage == "encoder" else QUERIES
+    prior = {"nodes": (NODES,), "rows": (CONTEXT,), "queries": queries, "tokens": 0, "grow": 0}
+    settings = {"batch": DATASETS, "chunk": 2, "mask_roots": True, "effect": 0.0}
+    return replace(SMALL, model=SIZES).with_stage(stage, settings, prior)
+
+
+def our_step(stage: str) -> Callable[[], object]:
+    """One step of training, as `condfip train` does it."""
+    torch.manual_seed(0)
+    config = _training(stage)
+    run = Run.start(Stage(stage, config, CondFiPModel(config.model), 0, {}))
+
+    def act() -> None:
+        run.step = 0  # the same datasets every time
+        run.advance(torch.device("cpu"))
+
+    return act
+
+
+def plain_step(stage: str) -> Callable[[], object]:
+    """The same datasets and optimisers; plain networks in float32, all datasets at once."""
+    torch.manual_seed(0)
+    config = _training(stage)
+    model, settings = PlainModel(config.model), getattr(config, stage)
+    trainee = Stage(stage, config, model, 0, {})
+    optimisers = make_optimisers(trainee.trained(model), settings)
+
+    def act() -> None:
+        batch = draw_batch(settings.prior, DATASETS, torch.Generator().manual_seed(0))
+        plain_loss(stage, model, batch, settings).mean().backward()
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+
+    return act
+
+
+def plain_loss(stage: str, model: PlainModel, batch: Batch, config: StageConfig) -> Tensor:
+    """The published losses over all nodes, roots too: [B]."""
+    config = replace(config, mask_roots=False)
+    if stage == "encoder":
+        return LOSSES[stage](model, batch, config, 0.0)
+    context, queries = batch.rows.split([batch.context, len(batch.rows[0]) - batch.context], 1)
+    with torch.set_grad_enabled(stage == JOINT):
+        tokens = model.encoder.tokens(context, batch.adjacency)
+    data = model.decoder.embedding(tokens, batch.adjacency)
+    error = model.decoder(queries, data, batch.adjacency) - batch.target[:, batch.context :]
+    loss = error.square().mean((1, 2)).sqrt()
+    if stage == JOINT:
+        smoothed = model.encoder.read(tokens) - batch.target[:, : batch.context]
+        loss = loss + ENCODER_WEIGHT * smoothed.square().mean(2).sqrt().mean(1)
+    return loss
+
+
+def _paper(half: bool) -> None:
+    """Prints the figures of the paper's sizes."""
+    print("paper preset, random weights:")
     for figure in FIGURES:
         goal = BFLOAT16_GOAL if half and figure.name.startswith("encoder step") else figure.goal
         seconds, peak = _with_peak(figure.seconds)
@@ -55,7 +157,6 @@ def report() -> None:
         if figure.plain:
             told += f"  {seconds / figure.plain():.2f} of the plain one"
         print(told, flush=True)
-    print(f"matrix products: {rates(half)}")
 
 
 def rates(half: bool) -> str:
@@ -132,10 +233,10 @@ def generate(d: int) -> float:
 def step(stage: str, kind: type[Encoder] = Encoder, chunk: int = 1) -> float:
     """Seconds of one optimiser step on 4 datasets, `chunk` held at a time."""
     torch.manual_seed(0)
-    config = PAPER.with_stage(stage, {"batch": 4, "chunk": chunk}, {})
+    config = PAPER.with_stage(stage, {"batch": 4, "chunk": chunk, "dropout": 0.0}, {})
     model = CondFiPModel(config.model)
     model.encoder = kind(config.model)
-    run = Run.start(stage, config, model)
+    run = Run.start(Stage(stage, config, model, 0, {}))
     return _seconds(lambda: run.advance(torch.device("cpu")))
 
 

@@ -12,6 +12,7 @@ from condfip.amortized.prior import FUNCTIONS, broad, draw_tasks
 from condfip.amortized.prior import benchmark as benchmark_tasks
 from condfip.amortized.train import crps, nll, score, step_tasks, train
 from condfip.amortized.weights import SHIPPED, load
+from condfip.training import Run
 
 
 def generator(seed=0):
@@ -77,17 +78,41 @@ def test_losses_are_least_at_the_truth():
 
 
 def test_training_writes_a_checkpoint_that_answers(tmp_path):
-    path = train(SMOKE, tmp_path, validate=True)
+    path, code = train(SMOKE, tmp_path)
     weights = load(path)
-    assert weights.history["steps"] == SMOKE.steps and weights.config == SMOKE
+    assert code == 0 and weights.history["steps"] == SMOKE.steps and weights.config == SMOKE
     tasks = step_tasks(SMOKE, 1, 0)
     n = tasks.context
     answers = weights.model(tasks.x[:, :n], tasks.y[:, :n], tasks.mask)
     assert score(answers[-1], tasks)[0].isfinite().all()
-    assert (tmp_path / "train.csv").read_text().startswith("step,seconds,loss,rmse")
-    scores = list(csv.DictReader((tmp_path / "validation.csv").open()))
-    assert [row["step"] for row in scores] == [str(SMOKE.steps)] * len(scores)
+    scores = list(csv.DictReader((tmp_path / "amortized.csv").open()))
+    assert [row["step"] for row in scores] == [str(SMOKE.steps)]
     assert 0 < float(scores[-1]["RFF_IN"]) < 1
+
+
+def test_a_resumed_run_equals_one_without_a_stop(tmp_path, monkeypatch):
+    config = replace(SMOKE, steps=4)
+    straight, _ = train(config, tmp_path / "straight")
+    advance, stops = Run.advance, [2]
+
+    def stop(run, device):
+        if run.step in stops:
+            stops.clear()
+            raise KeyboardInterrupt
+        return advance(run, device)
+
+    monkeypatch.setattr(Run, "advance", stop)
+    assert train(config, tmp_path / "parts")[1] == 130
+    parts, code = train(config, tmp_path / "parts", resume=tmp_path / "parts")
+    one, other = (load(path).model.state_dict() for path in (straight, parts))
+    assert code == 0 and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_may_begin_from_trained_weights_and_counts_both(tmp_path):
+    first, _ = train(SMOKE, tmp_path / "first")
+    second, _ = train(SMOKE, tmp_path / "second", begin=first, seed=1)
+    one, both = load(first).history, load(second).history
+    assert both["steps"] == 2 * one["steps"] and both["tasks"] > one["tasks"]
 
 
 def test_few_rows_for_the_early_rounds_change_little():

@@ -141,9 +141,15 @@ class Mechanisms(StandardisedMechanisms):
     """The networks in the data's units."""
 
     def __init__(
-        self, data: Dataset, checkpoint: Checkpoint, signs: Sequence[int], seed: int
+        self,
+        data: Dataset,
+        checkpoint: Checkpoint,
+        signs: Sequence[int],
+        seed: int,
+        kind: "type[Embedded] | None" = None,
     ) -> None:
-        super().__init__(data, lambda z, parents, _: Embedded(checkpoint, z, parents, signs), seed)
+        kind = kind or Embedded
+        super().__init__(data, lambda z, parents, _: kind(checkpoint, z, parents, signs), seed)
 
     def smoothed(self, x: np.ndarray) -> np.ndarray:
         """The encoder's F of rows [N, D], from the rows themselves, roots included."""

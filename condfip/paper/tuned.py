@@ -1,0 +1,231 @@
+"""Cond-FiP with each node's embedding refined on the context's own rows.
+
+F of a node depends on vectors of the node (position, condition) and of its parents (codebook,
+position). Around the zero-shot ones it is read as linear in them, F + J v, with v of a Gaussian
+prior: a Gaussian process whose mean is Cond-FiP's answer and whose kernel is J J', the tangent
+kernel of the decoder (Jacot et al., "Neural Tangent Kernel", NeurIPS 2018). The rows' noise variance
+and the prior's are those of largest evidence, node by node, so that few or noisy rows move little.
+One Gauss-Newton step, solved exactly: nothing is trained, no rows are held out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.scm.base import AdditiveSCM
+from bench.task import Dataset
+from condfip.checkpoint import Checkpoint
+from condfip.paper.layers import parent_weights
+from condfip.paper.method import CondFiP, CondFiPSCM, Embedded, Mechanisms
+from condfip.paper.model import AdaptiveLayer, Decoder, Embedding, Targets
+
+MOST_ROWS = 1000  # of the context that refine; the embedding reads them all
+FEWEST_ROWS = 10
+VECTORS = 2**16  # held at once, of rows, targets and their parents
+RATIOS = tuple(10 ** (k / 2) for k in range(-10, 13))  # noise to mean prior variance of F
+
+
+class CondFiPTuned(CondFiP):
+    """Cond-FiP, then one exact Gauss-Newton step of each node's embedding on the context's rows.
+
+    Args:
+        checkpoint, device: see `CondFiP`.
+    """
+
+    version = "1"
+    estimate = CondFiPSCM
+
+    def fit_arrays(self, data: Dataset, *, seed: int = 0) -> AdditiveSCM:
+        """See `CondFiP`."""
+        mechanisms = Mechanisms(data, self.loaded, self.signs, seed, Tuned)
+        scale = mechanisms.noise_scale
+        return self.estimate(data.names, data.adjacency, mechanisms, data.rows, scale)
+
+
+@dataclass(frozen=True)
+class Refined:
+    """A node after the step.
+
+    Attributes:
+        place: the node, then its parents, [L]. start: their zero-shot codebook, position and
+            condition in each reading, [S, L, 3, E]. change: of these, alike.
+    """
+
+    place: Tensor
+    start: Tensor
+    change: Tensor
+
+
+class Tuned(Embedded):
+    """A context that the networks have read and answered for; S readings, in standardised units."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        z: np.ndarray,
+        parents: Sequence[np.ndarray],
+        signs: Sequence[int],
+    ) -> None:
+        super().__init__(checkpoint, z, parents, signs)
+        e = self.embedding
+        with torch.inference_mode(False):
+            self.vectors = torch.stack([e.codebook, e.position, e.condition], 2).clone()
+        self.noise_scale = z.std(0, ddof=1)
+        self.nodes: dict[int, Refined] = {}
+        rows = self._tensor(z)[0, :MOST_ROWS]
+        asked = sorted((len(p), j) for j, p in enumerate(parents) if len(p))
+        while asked:
+            wide = [n for n, _ in asked]
+            size = 1
+            while size < len(asked) and (size + 1) * (1 + wide[size]) * len(rows) <= VECTORS:
+                size += 1
+            group, asked = [j for _, j in asked[:size]], asked[size:]
+            self._refine(group, [torch.tensor(parents[j]) for j in group], rows)
+
+    def _refine(self, group: list[int], parents: list[Tensor], rows: Tensor) -> None:
+        """The step of some nodes from rows [N, D]."""
+        place, allowed = padded(group, parents)
+        start = self.vectors[:, place]  # [S, T, L, 3, E]
+        sign = self.signs.view(-1, 1, 1)
+        z, y = sign[..., None] * rows.T[place].transpose(1, 2), rows.T[group].double()
+        answer, slopes = tangent(self.model.decoder, start, z, allowed)
+        answer = (sign * answer).mean(0)  # [T, N]
+        slopes = (sign[..., None, None, None] * slopes / len(sign)).transpose(0, 1)
+        change = torch.zeros_like(start).transpose(0, 1)
+        if len(rows) >= FEWEST_ROWS:
+            flat = slopes.transpose(1, 2).flatten(2).double()  # [T, N, S L 3 E]
+            dual, noise = evidence(flat @ flat.mT, y - answer.double())
+            change = (flat.mT @ dual[..., None])[..., 0].view(change.shape).to(change.dtype)
+            self.noise_scale[group] = noise.sqrt().cpu().numpy()
+        for k, (j, mine) in enumerate(zip(group, parents, strict=True)):
+            some = slice(0, 1 + len(mine))
+            self.nodes[j] = Refined(place[k, some], start[:, k, some], change[k, :, some])
+
+    def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """F of `nodes` at rows [M, D]: [M, len(nodes)]."""
+        found = [self.nodes[j] for j in nodes]
+        place, allowed = padded([n.place[0] for n in found], [n.place[1:] for n in found])
+        start, change = (
+            self.vectors.new_zeros(len(self.signs), *place.shape, *self.vectors.shape[2:])
+            for _ in range(2)
+        )
+        for k, node in enumerate(found):
+            start[:, k, : len(node.place)] = node.start
+            change[:, k, : len(node.place)] = node.change
+        rows = max(VECTORS // (len(self.signs) * place.numel()), 1)
+        answers = []
+        for part in self._tensor(z)[0].split(rows):
+            signed = self.signs[..., None] * part.T[place].transpose(1, 2)
+            answer = moved(self.model.decoder, start, change, signed, allowed)
+            answers.append((self.signs.view(-1, 1, 1) * answer).mean(0))
+        return torch.cat(answers, 1).T.double().cpu().numpy()
+
+
+def padded(nodes: Sequence[int | Tensor], parents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Each node and its parents, padded with node 0, [T, L]; which parents are some, [T, L - 1]."""
+    most = max(map(len, parents))
+    place = torch.zeros(len(nodes), 1 + most, dtype=torch.long)
+    for row, node, its in zip(place, nodes, parents, strict=True):
+        row[0], row[1 : 1 + len(its)] = node, its
+    counts = torch.tensor([len(its) for its in parents])
+    return place, torch.arange(most) < counts[:, None]
+
+
+def tangent(decoder: Decoder, vectors: Tensor, z: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+    """F of T targets at N rows and its derivatives by each row's vectors.
+
+    Args:
+        decoder: the network. vectors: codebook, position, condition of each target and its parents
+            in S readings, [S, T, L, 3, E]. z: values of the same nodes, [S, T, N, L].
+        allowed: which parents are some, [T, L - 1].
+
+    Returns:
+        [S, T, N] and [S, T, N, L, 3, E].
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        own = vectors.clone()[:, :, None].expand(*z.shape, *vectors.shape[-2:]).contiguous()
+        own.requires_grad_()
+        answer = by_row(decoder, own, z.clone(), allowed)
+        slopes = torch.autograd.grad(answer.sum(), own)[0]
+    return answer.detach(), slopes
+
+
+def by_row(decoder: Decoder, vectors: Tensor, z: Tensor, allowed: Tensor) -> Tensor:
+    """The decoder's answers where every row has vectors of its own: [S, T, N].
+
+    Args:
+        decoder, z, allowed: see `tangent`. vectors: [S, T, N, L, 3, E].
+    """
+    codebook, position, condition = vectors.unbind(-2)
+    inputs = z[..., 1:, None] * codebook[..., 1:, :] + position[..., 1:, :]
+    h = position[..., 0, :]
+    for layer in decoder.layers:
+        h = _layer(layer, h, inputs, condition, allowed)
+    return decoder.out(decoder.norm(h)).squeeze(-1)
+
+
+def _layer(layer: AdaptiveLayer, h: Tensor, inputs: Tensor, condition: Tensor, allowed: Tensor):  # noqa: ANN202
+    shift, scale, gate, shift2, scale2, gate2 = layer.steer(condition[..., 0, :])
+    keys, values = layer.norm_key(inputs), layer.norm_value(inputs)
+    steer = layer.steer(condition[..., 1:, :])
+    key_shift, key_scale = layer.steer_keys(steer[0], steer[1])
+    if key_scale is not None:
+        keys, values = (t * (1 + key_scale) + key_shift for t in (keys, values))
+    query = layer.query(layer.norm_query(h) * (1 + scale) + shift)
+    query, key, value = (
+        t.unflatten(-1, (layer.heads, -1)) for t in (query, layer.key(keys), layer.value(values))
+    )
+    scores = (query[..., None, :, :] * key).sum(-1).transpose(-1, -2)  # [S, T, N, H, P]
+    weights = parent_weights(scores / query.shape[-1] ** 0.5, allowed[:, None, None])
+    mixed = (weights.transpose(-1, -2)[..., None] * value).sum(-3).flatten(-2)
+    h = h + gate * layer.out(mixed)
+    first, second = layer.feed_forward
+    inner = layer.norm_feed_forward(h) * (1 + scale2) + shift2
+    return h + gate2 * second(layer.activation(first(inner)))
+
+
+def moved(decoder: Decoder, start: Tensor, change: Tensor, z: Tensor, allowed: Tensor) -> Tensor:
+    """F + J change of T targets at N rows, J at `start`: [S, T, N].
+
+    Args:
+        decoder, z, allowed: see `tangent`. start, change: [S, T, L, 3, E].
+    """
+    s, t, n, many = z.shape
+    rows = z.permute(2, 0, 1, 3).reshape(1, n, -1)
+    node = torch.arange(s * t) * many
+    parent = node[:, None] + torch.arange(1, many)
+    targets = Targets(node, parent, allowed.expand(s, t, many - 1).flatten(0, 1))
+
+    def answer(vectors: Tensor) -> Tensor:
+        data = Embedding(*vectors.flatten(0, 2)[None].unbind(2))
+        return decoder.answer(rows, data, targets)
+
+    with torch.inference_mode(False), torch.no_grad():
+        value, slope = torch.func.jvp(answer, (start.clone(),), (change.clone(),))
+    return (value + slope).view(s, t, n)
+
+
+def evidence(kernel: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+    """The Gaussian process of largest evidence among `RATIOS` of noise to prior variance.
+
+    Args:
+        kernel: J J' of each target, [T, N, N]. rest: what the mean leaves of y, [T, N].
+
+    Returns:
+        (J J' + ratio I)^-1 rest, [T, N], and the noise variance, [T].
+    """
+    values, basis = torch.linalg.eigh(kernel)
+    values = values.clamp(min=0)
+    part = (basis.mT @ rest[..., None])[..., 0]
+    mean = values.mean(-1).clamp(min=1e-12)
+    ratios = torch.tensor(RATIOS, dtype=kernel.dtype, device=kernel.device) * mean[:, None]
+    spread = values[:, None] + ratios[..., None]  # [T, ratios, N]
+    variance = (part.square()[:, None] / spread).mean(-1)
+    score = variance.clamp(min=1e-300).log() + spread.log().mean(-1)
+    best = score.argmin(-1, keepdim=True)
+    ratio, scale = ratios.gather(1, best), variance.gather(1, best)
+    dual = (basis @ (part / (values + ratio))[..., None])[..., 0]
+    return dual, (ratio * scale).squeeze(1)

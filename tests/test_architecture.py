@@ -42,11 +42,10 @@ WORDS = ["bench.scm", "bench.task", "bench.standardised", "bench.method", "bench
 WORDS += ["bench.distances"]
 DOORS = ["bench.loaded", "bench.suite", "bench.registry"]
 GROUND = ["bench.run.environment", "bench.run.fingerprint", "bench.run.records", "bench.run.shape"]
-LEAVES = [*WORDS, "bench.pathwise", "bench.run.environment"]
+LEAVES = [*WORDS, "bench.run.environment"]
 
 MAY_IMPORT = {
     "bench.scm": [],
-    "bench.pathwise": [],
     "bench.run.environment": [],
     "bench.run.fingerprint": [],
     "bench.run.units": [],
@@ -70,11 +69,11 @@ MAY_IMPORT = {
     "bench.run": [*WORDS, *GROUND, *DOORS, "bench.reading", "bench.analysis"],
     "bench.cli": ["bench"],
     "bench.__main__": ["bench.cli"],
-    "baselines": [*WORDS[:4], "bench.pathwise"],
+    "baselines": WORDS[:4],
     "condfip": LEAVES,
     "condfip.validate": [*LEAVES, "bench.suites", "condfip"],
-    "condfip.ablation": [*LEAVES, "bench.registry", "bench.analysis.published", "condfip"],
-    "condfip.incontext.goals": [*LEAVES, "bench.registry", "condfip"],
+    "condfip.paper.ablation": [*LEAVES, "bench.registry", "bench.analysis.published", "condfip"],
+    "condfip.amortized.goals": [*LEAVES, "bench.registry", "condfip"],
 }
 # what is asked for when a function is called, and not before
 LATER = {

@@ -18,7 +18,7 @@ from tests.cli.test_cli import fails_with
 from tests.made_rows import CONTROLS, MANY, made_run, rows
 
 MADE = made_run()
-DRAWN = ("bars", "d", "heatmap", "floor", "runtime", "ranks", "profile")
+DRAWN = ("bars", "d", "heatmap", "over-reference", "runtime", "ranks", "profile")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_ranks_and_floor_ratios_by_hand():
         "linear": [9.0, 9.0, 9.0],
     }
     frame = pd.DataFrame(rows(errors))
-    ratios = PLOTS["floor"].numbers(frame).set_index("method")
+    ratios = PLOTS["over-reference"].numbers(frame).set_index("method")
     assert ratios.loc["gp", ["ratio", "low", "high"]].tolist() == pytest.approx([2, 2, 2])
     assert ratios.loc["mlp", "ratio"] == pytest.approx(16 ** (1 / 3))
     ranks = PLOTS["ranks"].numbers(frame).set_index("method")
@@ -175,7 +175,7 @@ def test_the_command_draws_what_fits_or_what_is_asked(smoke, capsys):
     assert [path.rsplit("/", 1)[1] for path in written] == [
         f"{kind}.{form}" for kind in ("draws", "nodes") for form in ("png", "pdf", "csv")
     ]
-    assert set(kinds_for(read_results(smoke))) == {"bars", "floor", "runtime", "draws"}
+    assert set(kinds_for(read_results(smoke))) == {"bars", "over-reference", "runtime", "draws"}
 
 
 def test_a_plot_that_the_run_cannot_fill_is_one_line(smoke, capsys):

@@ -78,7 +78,7 @@ PLOTS: dict[str, Kind] = {
         errors.draw_heatmap,
         _many,
     ),
-    "floor": Kind(
+    "over-reference": Kind(
         "Geometric mean of error / best reference over SCMs, with bootstrap intervals (95 %) over "
         "SCMs within strata of the design; 1 is the reference.",
         errors.floor_ratios,

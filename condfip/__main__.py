@@ -113,10 +113,12 @@ def _train_options(command: argparse.ArgumentParser) -> None:
 def _infer_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--data", type=Path, required=True, help="CSV table of context rows")
-    add("--graph", type=Path, required=True, help="CSV edge list with the header source,target")
+    add("--graph", required=True, help="its graph: edge list (source,target), GML, DOT, ...")
     add("--out", type=Path, required=True, help="CSV file to write")
     add("--n", type=int, help="rows to sample; default: as many as the table has")
-    add("--do", nargs="+", action="extend", default=[], metavar="NAME=VALUE")
+    add(
+        "--do", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="as in bench run"
+    )
     add("--counterfactual", action="store_true", help="the table's own rows under --do")
     add("--seed", type=int, default=0)
     add("--checkpoint", type=Path, default=SHIPPED)
@@ -179,21 +181,13 @@ def run_infer(options: argparse.Namespace) -> None:
         options.graph,
         options.out,
         n=options.n,
-        do=dict(map(_assignment, options.do)),
+        do=options.do,
         counterfactual=options.counterfactual,
         seed=options.seed,
         checkpoint=options.checkpoint,
         device=options.device,
     )
     print(f"{written} rows in {options.out}")
-
-
-def _assignment(text: str) -> tuple[str, float]:
-    name, _, value = text.rpartition("=")
-    try:
-        return name, float(value)
-    except ValueError:
-        raise ValueError(f"--do takes NAME=NUMBER, not {text!r}") from None
 
 
 def run_info(options: argparse.Namespace) -> None:

@@ -71,6 +71,7 @@ MAY_IMPORT = {
     "bench.__main__": ["bench.cli"],
     "baselines": WORDS[:4],
     "condfip": LEAVES,
+    "condfip.infer": [*LEAVES, "bench.reading", "condfip"],
     "condfip.validate": [*LEAVES, "bench.suites", "condfip"],
     "condfip.paper.ablation": [*LEAVES, "bench.registry", "bench.analysis.published", "condfip"],
     "condfip.amortized.goals": [*LEAVES, "bench.registry", "condfip"],

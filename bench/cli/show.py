@@ -14,6 +14,7 @@ from bench.analysis.paper import compare_paper, like, pooled
 from bench.analysis.plots import PLOTS
 from bench.analysis.render import render
 from bench.analysis.report import write_report
+from bench.analysis.report.own import is_own, write_own_page
 from bench.analysis.results import Shown, counts, methods_of, metrics_of, read_results
 from bench.analysis.runs import locate, newest_run, published_runs
 from bench.analysis.summary import amortization
@@ -170,7 +171,11 @@ def plot_command(options: argparse.Namespace) -> int:
 
 def report_command(options: argparse.Namespace) -> int:
     """Writes the page into the first run's folder."""
-    path = write_report(_runs(options), options.beside, shown(options), refits=not options.fast)
+    runs = _runs(options)
+    if len(runs) == 1 and is_own(locate(runs[0])):
+        path = write_own_page(locate(runs[0]))
+    else:
+        path = write_report(runs, options.beside, shown(options), refits=not options.fast)
     print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
     return OK
 

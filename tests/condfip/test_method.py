@@ -246,7 +246,7 @@ def test_infer_writes_samples_and_counterfactuals(files, weights, table, graph):
     assert infer(files, weights, "--n", "7", "--do", "a=1.5") == 0
     samples = pd.read_csv(files["out"])
     assert samples.shape == (7, 4) and (samples["a"] == 1.5).all()
-    assert infer(files, weights, "--counterfactual", "--do", "a=1.5", "c=0") == 0
+    assert infer(files, weights, "--counterfactual", "--do", "a=1.5", "c=scale:0") == 0
     expected = CondFiP(weights).fit(table, graph).counterfactual(table, {"a": 1.5, "c": 0.0})
     np.testing.assert_allclose(pd.read_csv(files["out"]), expected, atol=1e-4)
 
@@ -254,11 +254,11 @@ def test_infer_writes_samples_and_counterfactuals(files, weights, table, graph):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--do", "z=1"], "do names an unknown column: z"),
-        (["--do", "a=high"], "--do takes NAME=NUMBER"),
+        (["--do", "z=1"], "unknown column 'z'"),
+        (["--do", "a=high"], "'high' is no number"),
         (["--counterfactual"], "--counterfactual needs --do"),
         (["--checkpoint", "none.safetensors"], "no checkpoint at"),
-        (["--graph", "none.csv"], "is no readable CSV table"),
+        (["--graph", "none.csv"], "no file none.csv"),
         (["--device", "cuda:9"], "no such CUDA device"),
     ],
 )
@@ -271,7 +271,7 @@ def test_wrong_use_of_infer_is_one_line(files, weights, capsys, options, message
 def test_a_graph_that_does_not_match_the_columns_is_one_line(files, weights, capsys):
     Path(files["edges"]).write_text("source,target\na,z\n")
     assert infer(files, weights) == 1
-    assert "the graph names z, which the table lacks" in capsys.readouterr().err
+    assert "edges.csv, line 2, names z, which" in capsys.readouterr().err
 
 
 def test_info_and_plot_tell_of_a_run(weights, tmp_path, capsys):

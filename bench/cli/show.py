@@ -221,7 +221,7 @@ def rebuild_command(options: argparse.Namespace) -> int:
             print(path)
         return OK
     made = write_outputs(folder)
-    page = write_report([folder], refits=False)
+    page = write_own_page(folder) if is_own(folder) else write_report([folder], refits=False)
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)
     told = ", ".join(f"{n} {status}" for status, n in made.counts.items())

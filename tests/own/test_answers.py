@@ -235,6 +235,7 @@ def test_another_seed_or_file_is_another_task(run):
     assert one.name == own_task(folder / "t.csv", "dag {x -> y -> z <- w}", 0).name
 
 
+@pytest.mark.slow
 def test_names_with_bars_and_dollars_do_no_harm(tmp_path, capsys):
     table = rows(40)[["x", "y"]].set_axis(["a|b", "$c_{$"], axis=1)
     table.to_csv(tmp_path / "t.csv", index=False)

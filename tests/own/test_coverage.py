@@ -71,8 +71,8 @@ def coverage(method, system, tables=TABLES):
     [
         ("linear", linear_system),
         ("gp", wavy_system),
-        ("condfip-incontext", linear_system),
-        ("condfip-incontext", wavy_system),
+        ("amortized-gp", linear_system),
+        ("amortized-gp", wavy_system),
     ],
 )
 def test_intervals_of_effects_hold_as_often_as_they_say(method, system, capsys):

@@ -188,3 +188,19 @@ def test_methods_without_a_problem_in_common_are_not_compared():
     frame = frame[(frame["method"] != "gp") | (frame["task"].str.endswith("/0"))]
     frame = frame[(frame["method"] != "mlp") | (frame["task"].str.endswith("/1"))]
     assert not {"floor", "ranks", "profile"} & set(kinds_for(frame))
+
+
+def test_error_against_reach_goes_from_inside_the_data_to_far_beyond():
+    reaches = ("quantile", "edge", "1", "2", "4", "shift")
+    frame = pd.concat(
+        [made_run(("linear", "gp"), ds=(10,)).assign(reach=reach) for reach in reversed(reaches)]
+    )
+    frame["suite"] = "lorch-reach"
+    frame["metric"] = "intervention"
+    frame["value"] += frame["reach"].map({reach: k for k, reach in enumerate(reaches)})
+    numbers = PLOTS["reach"].numbers(frame)
+    line = numbers[(numbers["method"] == "gp") & (numbers["panel"] == numbers["panel"].iloc[0])]
+    line = line.sort_values("x")
+    assert tuple(line["label"]) == reaches and line["mean"].is_monotonic_increasing
+    axes = PLOTS["reach"].draw(numbers).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(reaches)

@@ -8,11 +8,11 @@ import pytest
 
 from bench.analysis.compare import beside_published, compare_runs
 from bench.analysis.outputs import merge, publish, write_outputs
-from bench.analysis.results import Shown, axes_of, methods_of, metrics_of, read_results
+from bench.analysis.results import Shown, axes_of, counts, methods_of, metrics_of, read_results
 from bench.analysis.runs import newest_run
 from bench.analysis.table import metric_table
 from bench.run.records import FILE, PACKED, read_records
-from bench.run.shape import canonical
+from bench.run.shape import canonical, seal
 from tests.made_rows import record, write
 
 
@@ -184,3 +184,16 @@ def test_two_runs_of_other_methods_stand_beside_each_other(run, tmp_path):
 def test_metrics_without_a_value_are_no_metrics(tmp_path):
     frame = read_results(write(tmp_path / "a", [record(metrics={"noise": "not finite"})]))
     assert metrics_of(frame) == [] and frame["reason"].tolist() == ["not finite"]
+
+
+def test_a_floor_is_called_a_reference_where_it_bounds_nothing(tmp_path):
+    found = [record("linear", {"noise": 0.3, "sample": 0.4})]
+    for method, bounds in (("floor", ["noise"]), ("marginal", None)):
+        part = record(method, {"noise": 0.1, "sample": 0.2})
+        told = part["result"] if bounds is None else {**part["result"], "bounds": bounds}
+        found.append(seal(part["key"], told, part["run"]))
+    frame = read_results(write(tmp_path / "run", found))
+    named = {(row.metric, row.method) for row in frame.itertuples()}
+    assert {m for metric, m in named if metric == "noise"} == {"linear", "marginal", "floor"}
+    assert {m for metric, m in named if metric == "sample"} == {"linear", "marginal", "reference"}
+    assert counts(frame) == {"ok": 3}

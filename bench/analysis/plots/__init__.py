@@ -60,6 +60,13 @@ PLOTS: dict[str, Kind] = {
         sweeps.draw_sweep,
         partial(_swept, axis="alpha"),
     ),
+    "reach": Kind(
+        "Error under interventions that go beyond the data: at a quantile inside, at the edge, and "
+        "so many deviations past it; shift adds one to each row's own value.",
+        sweeps.reach_numbers,
+        sweeps.draw_sweep,
+        partial(_swept, axis="reach"),
+    ),
     "graph": Kind(
         "Error against the distance of the given graph from the true one.",
         sweeps.graph_numbers,

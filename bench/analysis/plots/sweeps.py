@@ -1,4 +1,4 @@
-"""Error against an axis that a run sweeps: d, context rows, alpha, distance of the given graph."""
+"""Error against an axis that a run sweeps: d, context rows, alpha, reach, the given graph."""
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,16 @@ from bench.analysis.plots.style import (
     unique,
     with_legend,
 )
-from bench.analysis.results import DRAWS, axes_of
+from bench.analysis.results import DRAWS, axes_of, values_of
 
 LABELS = {
     "d": "nodes d",
     "n_context": "context rows",
     "alpha": "alpha",
     "distance": "graph distance (SHD)",
+    "reach": "interventions: beyond the data, in deviations",
 }
+INTERVENED = ("intervention", "counterfactual", "mmd_intervention")
 NAMED = ("d", "n_context", "alpha", "edits", "n_query")
 
 
@@ -57,6 +59,18 @@ def alpha_numbers(frame: pd.DataFrame) -> pd.DataFrame:
         part = in_panels(frame[frame["shift"].isin(("", shift))], but=("shift",))
         parts.append(part.assign(panel=part["panel"] + f", {shift}"))
     return mean_errors(pd.concat(parts), "alpha").assign(axis="alpha")
+
+
+def reach_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Errors under interventions, by how far these go; x is the place of a reach, with its label.
+
+    A number is so many deviations beyond the query's extremes.
+    """
+    reaches = values_of(frame, "reach")
+    rows = in_panels(frame[frame["metric"].isin(INTERVENED)], but=("reach",))
+    places = {reach: place for place, reach in enumerate(reaches)}
+    found = mean_errors(rows.assign(reach=rows["reach"].map(places)), "reach")
+    return found.assign(axis="reach", label=[str(reaches[place]) for place in found["x"]])
 
 
 def graph_numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -97,11 +111,12 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
         axes.errorbar(shown["x"], shown["mean"], shown["se"], label=method, **look)
         for _, above in part[~part.index.isin(shown.index)].iterrows():
             clipped(axes, above["x"], above["mean"], limit, look["color"])
-    positive = (rows["x"] > 0).all() and rows["axis"].iloc[0] != "distance"
+    positive = (rows["x"] > 0).all() and rows["axis"].iloc[0] not in ("distance", "reach")
     axes.set(xscale="log" if positive else "linear", yscale="log")
     if limit:
         axes.set_ylim(top=limit)
     ticks = sorted(set(rows["x"]))
-    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    labels = dict(zip(rows["x"], rows["label"], strict=True)) if "label" in rows else {}
+    axes.set_xticks(ticks, [labels.get(t, f"{t:g}") for t in ticks])
     axes.set_xticks([], minor=True)
     plain_log(axes, "y")

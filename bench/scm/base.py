@@ -154,7 +154,8 @@ class AdditiveSCM(SCM):
         noise_scale: np.ndarray | None = None,
     ) -> None:
         super().__init__(names)
-        self.levels, self.below = order(np.asarray(adjacency, dtype=bool))
+        self.adjacency = np.asarray(adjacency, dtype=bool)
+        self.levels, self.below = order(self.adjacency)
         self.mechanisms, self.context = mechanisms, context
         self.free: tuple[np.ndarray, np.ndarray] | None = None
         if noise_scale is not None:

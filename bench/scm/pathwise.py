@@ -5,12 +5,16 @@ sampling functions from Gaussian process posteriors", ICML 2020, equation 9). Le
 M query rows, P parents, R random features, S scales.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from bench.scm import process as gp
+from bench.scm.many_rows import Committee
+from bench.scm.process import Exact, Induced, Process
 
 FEATURES = 256  # of each scale's prior, Rahimi and Recht 2007
 
@@ -86,3 +90,33 @@ class Path:
         for frequency, phase, weight in self.waves:
             value = value + (x @ frequency + phase).cos_() @ weight
         return value
+
+
+def drawn(process: Process, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """How one function of a process's posterior deviates from its mean: parents [M, P] -> [M].
+
+    A committee deviates as its cautious member does, so rather too much than too little.
+    """
+    if isinstance(process, Induced):
+        normal = torch.from_numpy(rng.standard_normal(len(process.outer))).to(process.outer)
+        moved = torch.linalg.solve_triangular(process.outer.T, normal[:, None], upper=True)[:, 0]
+
+        def deviation(x: np.ndarray) -> np.ndarray:
+            here = torch.from_numpy(x).to(process.rows)
+            return (gp.features(process.hyper, here, process.rows, process.inner) @ moved).numpy()
+
+        return deviation
+    exact = process.cautious if isinstance(process, Committee) else process
+    return _path_of(exact, rng)
+
+
+def _path_of(exact: Exact, rng: np.random.Generator) -> Path:
+    hyper, inverse = exact.hyper, exact.hyper.inverse[0, 0]
+    smooth = [(float(a), inverse * 2**s) for s, a in enumerate(hyper.amplitude[0].exp())]
+    for j in hyper.audible():
+        alone = torch.zeros_like(inverse)
+        alone[j] = inverse[j]
+        smooth.append((float(hyper.own[0, j].exp()), alone))
+    kernel = Kernel(gp.CONSTANT, hyper.linear[0].exp(), smooth)
+    nothing = torch.zeros_like(exact.noise)
+    return Path(kernel, exact.rows, nothing, exact.noise, exact.root, rng)

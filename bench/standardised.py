@@ -81,11 +81,15 @@ class StandardisedMechanisms(Standardised):
 
     def __init__(self, data: Dataset, learn: Learn, seed: int) -> None:
         super().__init__(data)
-        self.has_parents = np.array([len(p) > 0 for p in self.parents])
-        fits = any(self.has_parents)
+        self.learnt = self.learnable()
+        fits = any(self.learnt)
         self.predict = learn(self.standardise(data.rows), self.parents, seed) if fits else None
         scale = getattr(self.predict, "noise_scale", None)
         self.noise_scale = None if scale is None else (self.scale * scale)[self.place]
+
+    def learnable(self) -> np.ndarray:
+        """Of which columns `learn` has something to learn, [D]; the others are their mean."""
+        return np.array([len(p) > 0 for p in self.parents])
 
     @property
     def draw(self) -> Callable[[np.random.Generator], Self] | None:
@@ -112,7 +116,7 @@ class StandardisedMechanisms(Standardised):
         """F of `nodes` (in the data's order) at rows x [N, D], in the data's units."""
         asked = self.place[list(nodes)]
         answer = np.zeros((len(x), len(asked)))
-        learnt = self.has_parents[asked]
+        learnt = self.learnt[asked]
         if self.predict is not None and learnt.any():
             answer[:, learnt] = self.predict(self.standardise(x), asked[learnt].tolist())
         return self.mean[asked] + self.scale[asked] * answer

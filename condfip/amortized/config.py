@@ -16,6 +16,9 @@ class ModelConfig:
         scales: squared exponentials in the kernel, each with half the lengths of the one before.
         sites: whether rows get noise of their own (non-Gaussian noise).
         few: where there are more rows, all rounds but the last read so many.
+        most: where there are more rows, the last round reads so many; the others get their noise.
+        own: whether the kernel has components of one parent.
+        gate: whether F goes on as a line beyond the context, as far as the network says.
     """
 
     width: int = 64
@@ -24,6 +27,9 @@ class ModelConfig:
     scales: int = 3
     sites: bool = True
     few: int = 192
+    most: int = 1000
+    own: bool = False
+    gate: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,9 +38,10 @@ class PriorConfig:
 
     Attributes:
         benchmark: share of tasks that are nodes of Lorch SCMs; the others are of the broad prior.
-        noises: share of the benchmark's SCMs whose noise is not Gaussian.
+        noises: share of the benchmark's groups of nodes whose own noise may not be Gaussian.
         rows: least and most context rows, log-uniform. queries: rows of each task that are scored.
         nodes: of the benchmark's SCMs. parents: at most.
+        beyond: share of the queries that are moved beyond the range of the context.
     """
 
     benchmark: float = 0.6
@@ -43,6 +50,7 @@ class PriorConfig:
     queries: int = 48
     nodes: tuple[int, ...] = (5, 10, 20, 50, 100)
     parents: int = 48
+    beyond: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,13 +90,13 @@ class Config:
         return cls(**(values | parts))
 
 
-BROAD = Config()
+BROAD = Config(model=ModelConfig(own=True, gate=True), prior=PriorConfig(noises=0.4, beyond=1 / 3))
 BENCHMARK = replace(BROAD, name="benchmark", prior=PriorConfig(benchmark=1.0, noises=0.0))
 SMOKE = replace(
     BROAD,
     name="smoke",
-    model=ModelConfig(width=16, rounds=2),
-    prior=PriorConfig(rows=(20, 40), queries=16, nodes=(5,), parents=8),
+    model=ModelConfig(width=16, rounds=2, own=True, gate=True),
+    prior=PriorConfig(rows=(20, 40), queries=16, nodes=(5,), parents=8, beyond=1 / 4),
     numbers=2**14,
     steps=3,
 )

@@ -46,6 +46,10 @@ class Ridge:
     chosen: Tensor
     likelihood: Tensor
 
+    def penalty(self, rows: int) -> Tensor:
+        """The penalty that was chosen for so many rows, [G]."""
+        return self.spread.new_tensor(RIDGES)[self.chosen] * rows / 100
+
 
 def ridge(x: Tensor, y: Tensor) -> Ridge:
     """Ridge regression with the penalty that leave-one-out error chooses (Allen 1974)."""
@@ -134,16 +138,14 @@ def _shape(z: Tensor) -> Tensor:
 def again(hyper: Hyper, fit: Fit, line: Ridge) -> Features:
     """How well a process fits: slopes of its likelihood, leave-one-out residuals, steepness."""
     level = line.spread.log()
-    parents = torch.cat(
-        [
-            _balance(fit.fitted[1].flatten(1), fit.trace[1].flatten(1)).view(
-                *hyper.length.shape, -1
-            ),
-            torch.stack([hyper.length, hyper.linear], 2) / 3,
-            (fit.steepness[:, :, None] + 1e-6).log() / 3,
-        ],
-        2,
+    balance = _balance(fit.fitted[1].flatten(1), fit.trace[1].flatten(1))
+    sizes = (
+        [hyper.length, hyper.linear]
+        if hyper.own is None
+        else [hyper.length, hyper.linear, hyper.own - level[:, None]]
     )
+    steep = (fit.steepness[:, :, None] + 1e-6).log() / 3
+    parents = [balance.view(*hyper.length.shape, -1), torch.stack(sizes, 2) / 3, steep]
     z = fit.gap / (fit.cavity + hyper.row_variance).sqrt()
     sizes = torch.cat([hyper.amplitude, hyper.noise[:, None]], 1) - level[:, None]
     own = (fit.cavity / hyper.noise.exp()[:, None]).add(1e-6).log().mean(1)
@@ -156,7 +158,15 @@ def again(hyper: Hyper, fit: Fit, line: Ridge) -> Features:
         torch.stack([z.square().mean(1).add(1e-6).log(), own, error, fit.likelihood], 1),
         evidence[:, None],
     ]
-    return Features(parents, torch.cat(node, 1))
+    if hyper.gate is not None:
+        node.append(bent_share(hyper, line)[:, None].log() / 3)
+    return Features(torch.cat(parents, 2), torch.cat(node, 1))
+
+
+def bent_share(hyper: Hyper, line: Ridge) -> Tensor:
+    """Share of F's variance that no line explains, as far as can be seen, [G]."""
+    noise = hyper.noise.exp()
+    return ((line.spread - noise) / (1 - noise).clamp(min=1e-2)).clamp(1e-4, 1.0)
 
 
 def _balance(fitted: Tensor, trace: Tensor) -> Tensor:
@@ -165,9 +175,9 @@ def _balance(fitted: Tensor, trace: Tensor) -> Tensor:
     return torch.asinh(torch.stack(parts, 2)).flatten(1) / 3
 
 
-def row_features(hyper: Hyper, fit: Fit) -> Tensor:
-    """Of each row: its leave-one-out residual in two units, and how sure F is there, [G, N, 4]."""
+def row_features(hyper: Hyper, gap: Tensor, cavity: Tensor) -> Tensor:
+    """Of each row: its left-out residual in two units, and how sure F is there, [G, N, 4]."""
     noise = hyper.noise.exp()[:, None]
-    z = fit.gap / (fit.cavity + noise).sqrt()
-    sure = (fit.cavity / noise).add(1e-4).log() / 3
+    z = gap / (cavity + noise).sqrt()
+    sure = (cavity / noise).add(1e-4).log() / 3
     return torch.stack([z.clamp(-8, 8), z.abs().clamp(max=8), torch.asinh(z.square()), sure], 2)

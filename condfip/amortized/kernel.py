@@ -1,11 +1,8 @@
-"""Gaussian processes in closed form, many nodes at once, with hyper-parameters given.
+"""A node's Gaussian process and how it meets its context, many nodes at once, in closed form.
 
-Letters: G nodes, N context rows, M query rows, P parents (padded with zero columns), S scales.
-
-k(x, x') = 1 + sum_j w_j x_j x'_j + sum_s a_s e^(4^s), e = exp(-sum_j (x_j - x'_j)^2 / (2 l_j^2)): a
-constant, a linear part with a variance for each parent, and S squared exponentials, each with half
-the lengths of the one before, for which e is squared twice and not exponentiated again. Algebra
-follows Rasmussen and Williams 2006, sections 2.2, 5.4.1 and 5.4.2.
+Letters: G nodes, N context rows, M query rows, P parents (padded with zero columns), S scales. The
+kernel is that of `bench.scm.process`; algebra follows Rasmussen and Williams 2006, sections 2.2,
+5.4.1 and 5.4.2.
 """
 
 from collections.abc import Iterator
@@ -15,8 +12,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-CONSTANT = 1.0  # variance of the constant, in units of the child's variance
-JITTER = 1e-10  # on the diagonal, in units of the prior variance
+from bench.scm.process import Kernel, Parts, factor, kernel, mix, variance
+
 NUMBERS = 2**18  # kernel entries of the nodes handled together: more would leave the cache
 
 
@@ -28,6 +25,9 @@ class Hyper:
         amplitude: a [G, S]. noise: [G]. length: l [G, P]. linear: w [G, P].
         stretch: log of each row's noise variance over `noise`, [G, N].
         shift: expected noise of each row over the noise's standard deviation, [G, N].
+        own: c [G, P], None for a kernel without components of one parent.
+        gate: beyond the context, how much F goes on as a line (a logit), [G], None for not at all.
+        growth: log of the variance that F gains there, [G]; see `gain`.
     """
 
     amplitude: Tensor
@@ -36,20 +36,41 @@ class Hyper:
     linear: Tensor
     stretch: Tensor
     shift: Tensor
+    own: Tensor | None = None
+    gate: Tensor | None = None
+    growth: Tensor | None = None
+
+    def _each(self, change: object) -> Self:
+        return type(self)(*(None if t is None else change(t) for t in vars(self).values()))
 
     def detach(self) -> Self:
         """Without gradients."""
-        return type(self)(*(t.detach() for t in vars(self).values()))
+        return self._each(lambda t: t.detach())
 
     def __getitem__(self, nodes: Tensor | slice) -> Self:
         """Those of some nodes."""
-        return type(self)(*(t[nodes] for t in vars(self).values()))
+        return self._each(lambda t: t[nodes])
 
     def over(self, rows: int) -> Self:
         """For so many rows; rows that are new have the node's own noise."""
         more = rows - self.stretch.shape[1]
         pad = torch.nn.functional.pad
         return replace(self, stretch=pad(self.stretch, (0, more)), shift=pad(self.shift, (0, more)))
+
+    def of_rows(self, rows: slice) -> Self:
+        """For some of the rows."""
+        return replace(self, stretch=self.stretch[:, rows], shift=self.shift[:, rows])
+
+    def narrow(self, parents: int) -> Self:
+        """For the first so many parents."""
+        of_parents = ("length", "linear", "own")
+        cut = {k: v[:, :parents] for k in of_parents if (v := getattr(self, k)) is not None}
+        return replace(self, **cut)._each(torch.Tensor.clone)
+
+    @property
+    def kernel(self) -> Kernel:
+        """Without the noise."""
+        return Kernel(self.amplitude, self.length, self.linear, self.own)
 
     @property
     def row_variance(self) -> Tensor:
@@ -61,68 +82,6 @@ class Hyper:
         return y - self.shift * (0.5 * self.noise)[:, None].exp()
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Kernel between rows, all [G, N, M]: `powers` of e, one a scale, and `total`."""
-
-    powers: list[Tensor]
-    total: Tensor
-
-
-def squared_distance(x: Tensor, y: Tensor) -> Tensor:
-    """Of rows [G, N, P] and [G, M, P]: [G, N, M]."""
-    squares = x.square().sum(-1, keepdim=True) + y.square().sum(-1)[..., None, :]
-    return torch.baddbmm(squares, x, y.mT, alpha=-2).clamp(min=0)
-
-
-def powers_of(base: Tensor, scales: int) -> list[Tensor]:
-    """base, base^4, base^16, ..."""
-    powers = [base]
-    for _ in range(scales - 1):
-        square = powers[-1] * powers[-1]
-        powers.append(square * square)
-    return powers
-
-
-def mix(powers: list[Tensor], weights: Tensor, grow: float = 1.0) -> Tensor:
-    """sum_s grow^s weights_s powers_s; weights [G, S]."""
-    total = powers[0] * weights[:, 0, None, None]
-    for s, power in enumerate(powers[1:], 1):
-        total.addcmul_(power, grow**s * weights[:, s, None, None])
-    return total
-
-
-def kernel(hyper: Hyper, x: Tensor, y: Tensor) -> Parts:
-    """Between rows [G, N, P] and [G, M, P]."""
-    inverse = (-hyper.length).exp()[:, None, :]
-    base = (-0.5 * squared_distance(x * inverse, y * inverse)).exp()
-    powers = powers_of(base, hyper.amplitude.shape[1])
-    smooth = mix(powers, hyper.amplitude.exp())
-    line = torch.baddbmm(smooth, x * hyper.linear.exp()[:, None, :], y.mT)
-    return Parts(powers, line.add_(CONSTANT))
-
-
-def variance(hyper: Hyper, x: Tensor) -> Tensor:
-    """k(x, x) of rows [G, M, P]: [G, M]."""
-    line = (x.square() * hyper.linear.exp()[:, None, :]).sum(2)
-    return hyper.amplitude.exp().sum(1, keepdim=True) + line + CONSTANT
-
-
-def factor(covariance: Tensor, noise: Tensor) -> Tensor:
-    """Cholesky factors of covariance [G, N, N] plus noise [G, N] on the diagonal.
-
-    Where rounding makes one fail it gets more jitter, up to a millionth of its prior variance.
-    """
-    level = covariance.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
-    for jitter in (JITTER, 1e2 * JITTER, 1e4 * JITTER):
-        noisy = covariance.clone()
-        noisy.diagonal(dim1=1, dim2=2).add_(noise + jitter * level)
-        root, failed = torch.linalg.cholesky_ex(noisy)
-        if not failed.any():
-            break
-    return root
-
-
 def posterior(hyper: Hyper, x: Tensor, y: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of F at query rows.
 
@@ -132,13 +91,52 @@ def posterior(hyper: Hyper, x: Tensor, y: Tensor, query: Tensor) -> tuple[Tensor
     Returns:
         Mean [G, M], variance [G, M].
     """
-    root = factor(kernel(hyper, x, x).total, hyper.row_variance)
-    cross = kernel(hyper, x, query).total
+    root = factor(kernel(hyper.kernel, x, x).total, hyper.row_variance)
+    cross = kernel(hyper.kernel, x, query).total
     joined = torch.cat([cross, hyper.targets(y)[:, :, None]], 2)
     half = torch.linalg.solve_triangular(root, joined, upper=False)
     mean = (half[:, :, :-1] * half[:, :, -1:]).sum(1)
-    spread = variance(hyper, query) - half[:, :, :-1].square().sum(1)
+    spread = variance(hyper.kernel, query) - half[:, :, :-1].square().sum(1)
     return mean, spread
+
+
+def continued(
+    hyper: Hyper, line: Tensor, x: Tensor, y: Tensor, query: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`posterior`, in part going on as a line where a query leaves the context's range.
+
+    Args:
+        hyper: of each node, with a gate. line: weights of a line [G, P]. others: see `posterior`.
+    """
+    inside = query.clamp(x.amin(1, keepdim=True), x.amax(1, keepdim=True))
+    means, spreads = posterior(hyper, x, y, torch.cat([query, inside], 1))
+    gap = query - inside
+    straight = means.chunk(2, 1)[1] + (gap @ line[:, :, None]).squeeze(2)
+    gate = hyper.gate.sigmoid()[:, None]
+    answers = (means.chunk(2, 1)[0], straight), spreads.chunk(2, 1)
+    return beyond(gate, *answers, gain(hyper, gap))
+
+
+def gain(hyper: Hyper, gap: Tensor) -> Tensor:
+    """Variance that F gains at gaps [G, M, P] from the context's range, [G, M].
+
+    `growth` times the squared gap times the squared slope that the kernel expects of each parent.
+    """
+    steep = (hyper.kernel.bend - 2 * hyper.length).exp()
+    return hyper.growth.exp()[:, None] * (gap.square() @ steep[:, :, None]).squeeze(2)
+
+
+def beyond(
+    gate: Tensor | float, means: tuple[Tensor, Tensor], spreads: tuple[Tensor, Tensor], more: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance of F beyond the context's range.
+
+    Args:
+        gate: weight of a line. means: of F at the query, and of F at the nearest place in range
+            plus the line's change. spreads: variances there. more: added to the variance.
+    """
+    mean = means[0] + gate * (means[1] - means[0])
+    return mean, spreads[0] + gate * (spreads[1] - spreads[0]) + more
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ class Fit:
     Attributes:
         fitted, trace: for each hyper-parameter the two halves of the marginal likelihood's slope,
             a quadratic form in the data and a trace; in the order amplitudes and noise [G, S + 1],
-            then lengths and linear variances [G, P, 2].
+            then lengths, linear variances and, where there are any, own variances [G, P, 2 or 3].
         gap: leave-one-out residuals of the child, [G, N]. cavity: their variance without the
             row's own noise, [G, N]. likelihood: log marginal likelihood a row, [G].
         steepness: mean square slope of F along each parent, [G, P].
@@ -180,14 +178,18 @@ def pieces(x: Tensor) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, len(x), size))
 
 
-def dual_of(hyper: Hyper, x: Tensor, y: Tensor) -> Tensor:
-    """What each row adds to F, (K + noise)^-1 targets, [G, N]; x [G, N, P], y [G, N]."""
-    return torch.cat([_dual(hyper[part], x[part], y[part]) for part in pieces(x)])
+def solved(hyper: Hyper, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Dual weights (K + noise)^-1 targets, and `gap` and `cavity` as in `Fit`, [G, N] each."""
+    parts = [_solved(hyper[part], x[part], y[part]) for part in pieces(x)]
+    return tuple(map(torch.cat, zip(*parts, strict=True)))
 
 
-def _dual(hyper: Hyper, x: Tensor, y: Tensor) -> Tensor:
-    root = factor(kernel(hyper, x, x).total, hyper.row_variance)
-    return torch.cholesky_solve(hyper.targets(y)[:, :, None], root).squeeze(2)
+def _solved(hyper: Hyper, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    noise, target = hyper.row_variance, hyper.targets(y)
+    inverse = torch.cholesky_inverse(factor(kernel(hyper.kernel, x, x).total, noise))
+    dual = (inverse @ target[:, :, None]).squeeze(2)
+    own = inverse.diagonal(dim1=1, dim2=2)
+    return dual, y - (target - dual / own), (1 / own - noise).clamp(min=0)
 
 
 def examine(hyper: Hyper, x: Tensor, y: Tensor) -> Fit:
@@ -196,48 +198,73 @@ def examine(hyper: Hyper, x: Tensor, y: Tensor) -> Fit:
 
 
 def _examine(hyper: Hyper, x: Tensor, y: Tensor) -> Fit:
-    parts, target = kernel(hyper, x, x), hyper.targets(y)
+    parts, target = kernel(hyper.kernel, x, x), hyper.targets(y)
     root = factor(parts.total, hyper.row_variance)
     inverse = torch.cholesky_inverse(root)
     dual = (inverse @ target[:, :, None]).squeeze(2)
     own = inverse.diagonal(dim1=1, dim2=2)
     logdet = 2 * root.diagonal(dim1=1, dim2=2).log().sum(1)
     bent = mix(parts.powers, hyper.amplitude.exp(), 4.0)
-    slopes = _slopes(hyper, x, (parts.powers, bent), dual, inverse)
     return Fit(
-        *slopes,
+        *_slopes(hyper, x, parts, bent, dual, inverse),
         gap=y - (target - dual / own),
         cavity=(1 / own - hyper.row_variance).clamp(min=0),
         likelihood=-0.5 * ((dual * target).sum(1) + logdet) / x.shape[1],
-        steepness=_steepness(hyper, x, bent, dual),
+        steepness=_steepness(hyper, x, parts, bent, dual),
     )
 
 
 def _slopes(
-    hyper: Hyper, x: Tensor, parts: tuple[list[Tensor], Tensor], dual: Tensor, inverse: Tensor
+    hyper: Hyper, x: Tensor, parts: Parts, bent: Tensor, dual: Tensor, inverse: Tensor
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    amplitude, linear = hyper.amplitude.exp(), hyper.linear.exp()
-    (powers, bent), scaled = parts, x * (-hyper.length).exp()[:, None, :]
-    fitted, trace = [], []
-    for s, power in enumerate(powers):
-        fitted += [amplitude[:, s] * (dual * (power @ dual[:, :, None]).squeeze(2)).sum(1)]
-        trace += [
-            amplitude[:, s] * (power.flatten(1)[:, None] @ inverse.flatten(1)[:, :, None]).flatten()
-        ]
+    linear, scaled = hyper.linear.exp(), x * hyper.kernel.inverse
+    sizes = [*zip(hyper.amplitude.exp().unbind(1), parts.powers, strict=True)]
+    halves = [_halves(size, power, dual, inverse) for size, power in sizes]
+    fitted, trace = (list(column) for column in zip(*halves, strict=True))
     fitted += [(hyper.row_variance * dual.square()).sum(1)]
     trace += [(hyper.row_variance * inverse.diagonal(dim1=1, dim2=2)).sum(1)]
-    lengths = [
-        _length_slope(bent, scaled, dual),
-        _length_slope(bent * inverse, scaled, torch.ones_like(dual)),
+    ones = torch.ones_like(dual)
+    lengths = [_length_slope(bent, scaled, dual), _length_slope(bent * inverse, scaled, ones)]
+    of_parents = [
+        [lengths[0], linear * (dual[:, None, :] @ x).squeeze(1).square()],
+        [lengths[1], linear * (x * (inverse @ x)).sum(1)],
     ]
-    lines = [
-        linear * (dual[:, None, :] @ x).squeeze(1).square(),
-        linear * (x * (inverse @ x)).sum(1),
-    ]
+    if hyper.own is not None:
+        _add_own(of_parents, hyper, scaled, parts, dual, inverse)
     return (
-        (torch.stack(fitted, 1), torch.stack([lengths[0], lines[0]], 2)),
-        (torch.stack(trace, 1), torch.stack([lengths[1], lines[1]], 2)),
+        (torch.stack(fitted, 1), torch.stack(of_parents[0], 2)),
+        (torch.stack(trace, 1), torch.stack(of_parents[1], 2)),
     )
+
+
+def _halves(size: Tensor, power: Tensor, dual: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    """Of a component's log variance [G], its kernel being size [G] times power [G, N, N]."""
+    fitted = (dual * (power @ dual[:, :, None]).squeeze(2)).sum(1)
+    trace = (power.flatten(1)[:, None] @ inverse.flatten(1)[:, :, None]).flatten()
+    return size * fitted, size * trace
+
+
+def _add_own(
+    of_parents: list[list[Tensor]],
+    hyper: Hyper,
+    scaled: Tensor,
+    parts: Parts,
+    dual: Tensor,
+    inverse: Tensor,
+) -> None:
+    """Adds the own components' slopes along lengths and variances, in place."""
+    halves = torch.zeros_like(hyper.own), torch.zeros_like(hyper.own)
+    ones = torch.ones_like(dual)
+    for j, power in parts.own.items():
+        size, column = hyper.own[:, j].exp(), scaled[:, :, j : j + 1]
+        pair = _halves(size, power, dual, inverse)
+        weights = size[:, None, None] * power
+        turns = (weights, dual), (weights * inverse, ones)
+        for half, lengths, value, turn in zip(halves, of_parents, pair, turns, strict=True):
+            half[:, j] = value
+            lengths[0][:, j] += _length_slope(turn[0], column, turn[1])[:, 0]
+    for lengths, half in zip(of_parents, halves, strict=True):
+        lengths.append(half)
 
 
 def _length_slope(weights: Tensor, x: Tensor, dual: Tensor) -> Tensor:
@@ -247,8 +274,17 @@ def _length_slope(weights: Tensor, x: Tensor, dual: Tensor) -> Tensor:
     return 2 * (dual[:, :, None] * (x.square() * own - x * other)).sum(1)
 
 
-def _steepness(hyper: Hyper, x: Tensor, bent: Tensor, dual: Tensor) -> Tensor:
-    turned = bent @ torch.cat([dual[:, :, None], dual[:, :, None] * x], 2)
-    curved = (turned[:, :, 1:] - x * turned[:, :, :1]) * (-2 * hyper.length).exp()[:, None, :]
+def _steepness(hyper: Hyper, x: Tensor, parts: Parts, bent: Tensor, dual: Tensor) -> Tensor:
+    curved = _slope(bent, x, dual)
+    for j, power in parts.own.items():
+        size = hyper.own[:, j].exp()[:, None, None]
+        curved[:, :, j : j + 1] += size * _slope(power, x[:, :, j : j + 1], dual)
+    curved = curved * (-2 * hyper.length).exp()[:, None, :]
     line = hyper.linear.exp() * (dual[:, None, :] @ x).squeeze(1)
     return (curved + line[:, None, :]).square().mean(1)
+
+
+def _slope(power: Tensor, x: Tensor, dual: Tensor) -> Tensor:
+    """Of sum_k power_ik dual_k along each parent, times the squared length, [G, N, P]."""
+    turned = power @ torch.cat([dual[:, :, None], dual[:, :, None] * x], 2)
+    return turned[:, :, 1:] - x * turned[:, :, :1]

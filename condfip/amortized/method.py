@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-FEWEST, MOST = 5, 10_000  # context rows
+FEWEST = 5  # context rows
 LORCH = ("lorch", "lorch-lowdata", "lorch-large")
 
 
@@ -67,9 +67,7 @@ class AmortizedGP:
         return known and prior.benchmark > 0 and (not task.noise or prior.noises > 0)
 
     def skip(self, dataset: Dataset) -> str | None:
-        """Statistics of a context need some rows; kernels hold N x N numbers."""
-        if len(dataset.rows) > MOST:
-            return f"more than {MOST:,} rows: an exact Gaussian process holds N x N numbers"
+        """Statistics of a context need some rows."""
         return f"fewer than {FEWEST} rows" if len(dataset.rows) < FEWEST else None
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> "InContextSCM":
@@ -83,7 +81,7 @@ class AmortizedGP:
     def fit_arrays(self, data: Dataset) -> "InContextSCM":
         """`fit` without tables."""
         learn = partial(_learn, self.loaded.model, self.device)
-        return InContextSCM(data, StandardisedMechanisms(data, learn, 0))
+        return InContextSCM(data, Mechanisms(data, learn, 0))
 
 
 class InContext(AmortizedGP):
@@ -98,10 +96,18 @@ def _learn(model: object, device: str, z: np.ndarray, parents: list[np.ndarray],
     return Nodes(model, z, parents, device)
 
 
+class Mechanisms(StandardisedMechanisms):
+    """Roots have something to learn too: their level, whatever the shape of their noise."""
+
+    def learnable(self) -> np.ndarray:
+        """All columns that vary, [D]."""
+        return self.scale > 0
+
+
 class InContextSCM(AdditiveSCM):
     """The estimate, with a posterior of F and intervals."""
 
-    def __init__(self, data: Dataset, mechanisms: StandardisedMechanisms) -> None:
+    def __init__(self, data: Dataset, mechanisms: Mechanisms) -> None:
         super().__init__(data.names, data.adjacency, mechanisms, data.rows)
 
     def predict_mechanism(self, df: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.DataFrame]":
@@ -149,21 +155,24 @@ class InContextSCM(AdditiveSCM):
         """Standard deviations of F of `nodes` at rows [N, D], in the data's units."""
         m = self.mechanisms
         asked = m.place if nodes is None else m.place[list(nodes)]
-        answer = np.full((len(x), len(asked)), 1 / len(self.context) ** 0.5)
-        learnt = m.has_parents[asked]
+        answer = np.zeros((len(x), len(asked)))
+        learnt = m.learnt[asked]
         if learnt.any():
-            z = m.standardise(x)
-            answer[:, learnt] = m.predict.deviation(z, asked[learnt].tolist())
+            answer[:, learnt] = m.predict.deviation(m.standardise(x), asked[learnt].tolist())
         return answer * m.scale[asked]
 
     @cached_property
     def left_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """Leave-one-out residuals and the variance of F behind them, in the data's units."""
-        m, n = self.mechanisms, len(self.context)
-        z = m.standardise(self.context)
-        gap, cavity = z * n / (n - 1), np.full_like(z, 1 / n)
-        for j in np.flatnonzero(m.has_parents):
-            gap[:, j], cavity[:, j] = (t.cpu().numpy() for t in m.predict.nodes[j].left_out())
+        """Leave-one-out residuals and the variance of F behind them, in the data's units.
+
+        Of some of the context's rows where there are very many.
+        """
+        m, columns = self.mechanisms, np.flatnonzero(self.mechanisms.learnt)
+        left = [[t.cpu().numpy() for t in m.predict.nodes[j].left_out()] for j in columns]
+        n = len(left[0][0]) if left else len(self.context)
+        gap, cavity = np.zeros((n, len(m.scale))), np.zeros((n, len(m.scale)))
+        for j, pair in zip(columns, left, strict=True):
+            gap[:, j], cavity[:, j] = pair
         return (gap * m.scale)[:, m.place], (cavity * m.scale**2)[:, m.place]
 
     @cached_property

@@ -7,14 +7,16 @@ before fits; it answers for all nodes and parents at once, blind to the parents'
 import torch
 from torch import Tensor, nn
 
+from bench.scm.process import pieces
 from condfip.amortized import features
 from condfip.amortized.config import ModelConfig
 from condfip.amortized.features import Features, Ridge
-from condfip.amortized.kernel import Fit, Hyper, examine
+from condfip.amortized.kernel import Fit, Hyper, examine, posterior
 
 PARENT_FIRST, NODE_FIRST = 6 + 2 * len(features.BINS), 2 * len(features.BINS)
 SHAPE = len(features.LEVELS) + 3
 CONTEXT = 8  # numbers of a node that its rows read
+MANY = 6  # parents beyond which none has a component of its own
 BOUND = 3.0  # largest change of a logarithm in a round
 LENGTHS, LINEARS, SIZES, NOISES = (-3.0, 6.0), (-9.0, 3.0), (-12.0, 9.0), (-9.0, 1.0)
 
@@ -24,8 +26,8 @@ def widths(config: ModelConfig, later: bool) -> tuple[int, int]:
     parents = PARENT_FIRST
     node = NODE_FIRST + SHAPE + 1 + len(features.RIDGES) + 2
     if later:
-        parents += 6 + 2 + 1
-        node += 4 * (config.scales + 1) + SHAPE + 5
+        parents += 6 + 2 + 1 + 4 * config.own
+        node += 4 * (config.scales + 1) + SHAPE + 5 + config.gate
     return parents, node
 
 
@@ -41,9 +43,9 @@ class Round(nn.Module):
         self.node = nn.Sequential(
             nn.Linear(3 * width + node, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
-        self.node_head = nn.Linear(width, config.scales + 1)
+        self.node_head = nn.Linear(width, config.scales + 1 + 2 * config.gate)
         self.parent_head = nn.Sequential(
-            nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 2)
+            nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 2 + config.own)
         )
         self.row_context = nn.Linear(width, CONTEXT)
         self.row = nn.Sequential(nn.Linear(4 + CONTEXT, 32), nn.SiLU(), nn.Linear(32, 2))
@@ -58,8 +60,8 @@ class Round(nn.Module):
             seen: statistics. mask: [G, P] of true parents. rows: [G, N, 4], None for no rows.
 
         Returns:
-            Of amplitudes and noise [G, S + 1], of lengths and linear variances [G, P, 2], and of
-            rows' stretch and shift [G, N, 2] (zeros where `rows` is None).
+            Of amplitudes, noise, and gate and growth if any [G, S + 1 or S + 3], of lengths, linear
+            and, if any, own variances [G, P, 2 or 3], and of rows' stretch and shift [G, N, 2].
         """
         node = seen.node
         spread = node[:, None, :].expand(-1, mask.shape[1], -1)
@@ -111,50 +113,77 @@ class InContextModel(nn.Module):
     def _answers(
         self, x: Tensor, y: Tensor, mask: Tensor, before: Hyper | None, rounds: nn.ModuleList
     ) -> list[Hyper]:
+        seen_x, seen_y = x[:, : self.config.most], y[:, : self.config.most]
         with torch.no_grad():
-            line = features.ridge(x, y)
-            begin = features.first(x, y, mask, line, self.config.ridge)
+            line = features.ridge(seen_x, seen_y)
+            begin = features.first(seen_x, seen_y, mask, line, self.config.ridge)
         answers = []
         for layer in rounds:
-            seen, fit = begin, None
+            seen, rows = begin, None
             if before is None:
-                before = start(line, x, self.config)
+                before = start(line, x, mask, self.config)
             else:
-                before = before.over(len(y[0]))
+                before = before.over(len(seen_y[0]))
                 with torch.no_grad():
-                    fit = examine(before, x, y)
+                    fit = examine(before, seen_x, seen_y)
                     seen = begin.beside(features.again(before, fit, line))
-            answers.append(self._answer(layer, before, seen, mask, fit))
+                    if self.config.sites:
+                        rows = features.row_features(before, *_left_out(before, fit, x, y))
+            answers.append(self._answer(layer, before, seen, mask, rows))
             before = answers[-1].detach()
         return answers
 
     def _answer(
-        self, layer: Round, before: Hyper, seen: Features, mask: Tensor, fit: Fit | None
+        self, layer: Round, before: Hyper, seen: Features, mask: Tensor, rows: Tensor | None
     ) -> Hyper:
         single = Features(seen.parents.float(), seen.node.float())
-        rows = None
-        if fit is not None and self.config.sites:
-            rows = features.row_features(before, fit).float()
+        rows = None if rows is None else rows.float()
         node, parent, sites = layer(single, mask.float(), rows)
         node, parent = node.to(before.noise), parent.to(before.noise)
         stretch, shift = (
             (before.stretch, before.shift) if sites is None else sites.to(before.noise).unbind(2)
         )
+        scales, own = self.config.scales, None
+        if self.config.own:
+            own = (before.own + parent[:, :, 2]).clamp(*SIZES).where(_several(mask), SIZES[0])
         return Hyper(
-            amplitude=(before.amplitude + node[:, :-1]).clamp(*SIZES),
-            noise=(before.noise + node[:, -1]).clamp(2 * NOISES[0], NOISES[1]),
+            amplitude=(before.amplitude + node[:, :scales]).clamp(*SIZES),
+            noise=(before.noise + node[:, scales]).clamp(2 * NOISES[0], NOISES[1]),
             length=(before.length + parent[:, :, 0]).clamp(*LENGTHS),
             linear=(before.linear + parent[:, :, 1]).clamp(*LINEARS),
             stretch=stretch,
             shift=shift,
+            own=own,
+            gate=before.gate + node[:, scales + 1] if self.config.gate else None,
+            growth=before.growth + node[:, scales + 2] if self.config.gate else None,
         )
 
 
-def start(line: Ridge, x: Tensor, config: ModelConfig) -> Hyper:
+def _several(mask: Tensor) -> Tensor:
+    """Which parents have a component of their own: those of nodes with several, but not many."""
+    count = mask.sum(1, keepdim=True)
+    return mask.bool() & (count > 1) & (count <= MANY)
+
+
+def _left_out(before: Hyper, fit: Fit, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Residuals [G, N] and the variance of F behind them: of read rows without them, or of new."""
+    read = len(fit.gap[0])
+    if read == len(y[0]):
+        return fit.gap, fit.cavity
+    gaps, cavities = [fit.gap], [fit.cavity]
+    for part in pieces(len(y[0]) - read, read):
+        rest = slice(read + part.start, read + part.stop)
+        mean, spread = posterior(before, x[:, :read], y[:, :read], x[:, rest])
+        gaps, cavities = [*gaps, y[:, rest] - mean], [*cavities, spread.clamp(min=0)]
+    return torch.cat(gaps, 1), torch.cat(cavities, 1)
+
+
+def start(line: Ridge, x: Tensor, mask: Tensor, config: ModelConfig) -> Hyper:
     """What the first round corrects: sizes in units of the ridge residual."""
     level = line.spread.log()[:, None]
     shares = x.new_tensor([0.7 * 0.1**s for s in range(config.scales)]).log()
-    zeros = x.new_zeros(x.shape[:2])
+    zeros, node = x.new_zeros(x.shape[:2]), x.new_zeros(len(x))
+    own = (level - 2.0).clamp(*SIZES).where(_several(mask), SIZES[0])
     return Hyper(
         amplitude=(level + shares).clamp(*SIZES),
         noise=level[:, 0] - 1.0,
@@ -162,4 +191,7 @@ def start(line: Ridge, x: Tensor, config: ModelConfig) -> Hyper:
         linear=torch.zeros_like(x[:, 0]) - 0.5,
         stretch=zeros,
         shift=zeros,
+        own=own if config.own else None,
+        gate=node if config.gate else None,
+        growth=node - 1.0 if config.gate else None,
     )

@@ -12,7 +12,8 @@ from torch import Generator, Tensor, nn
 from bench.task import seed_of
 from condfip import checkpoint
 from condfip.amortized.config import Config
-from condfip.amortized.kernel import Hyper, posterior
+from condfip.amortized.features import ridge
+from condfip.amortized.kernel import Hyper, continued, pieces, posterior
 from condfip.amortized.method import AmortizedGP
 from condfip.amortized.model import InContextModel
 from condfip.amortized.prior import Tasks, draw_rows, draw_tasks
@@ -47,12 +48,28 @@ LOSSES = {"nll": nll, "crps": crps}
 def score(hyper: Hyper, tasks: Tasks, loss: str = "nll") -> tuple[Tensor, Tensor]:
     """Loss and mean squared error of F at the queries, for each task: [B], [B]."""
     n, read = tasks.context, hyper.stretch.shape[1]  # an early round may have read few rows
-    mean, spread = posterior(hyper, tasks.x[:, :read], tasks.y[:, :read], tasks.x[:, n:])
+    x, y, f = tasks.x[:, :read], tasks.y[:, :read], tasks.f[:, n:]
+    mean, spread = _answers(hyper, tasks, x, y)
     spread = spread.clamp(min=SMALLEST)
-    of_f = LOSSES[loss](tasks.f[:, n:] - mean, spread).mean(1)
+    of_f = LOSSES[loss](f - mean, spread).mean(1)
     noisy = spread + hyper.noise.exp()[:, None]
     of_y = LOSSES[loss](tasks.y[:, n:] - mean, noisy).mean(1)
-    return of_f + NOISE_WEIGHT * of_y, (tasks.f[:, n:] - mean).square().mean(1)
+    return of_f + NOISE_WEIGHT * of_y, (f - mean).square().mean(1)
+
+
+def _answers(hyper: Hyper, tasks: Tasks, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of F at the queries, some tasks at a time, [B, Q] each."""
+    query = tasks.x[:, tasks.context :]
+    line = ridge(x, y).weights if hyper.gate is not None else None
+    answers = []
+    for part in pieces(x):
+        most = int(tasks.mask[part].sum(1).max())
+        some, rows = hyper[part].narrow(most), (x[part, :, :most], y[part], query[part, :, :most])
+        answers.append(
+            posterior(some, *rows) if line is None else continued(some, line[part, :most], *rows)
+        )
+    means, spreads = zip(*answers, strict=True)
+    return torch.cat(means), torch.cat(spreads)
 
 
 def step_tasks(config: Config, seed: int, step: int) -> Tasks:

@@ -1,9 +1,12 @@
 """The closed forms of the in-context model against the definitions they stand for."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from condfip.amortized.kernel import Hyper, examine, kernel, posterior
+from bench.scm.process import kernel
+from condfip.amortized.kernel import Hyper, examine, posterior
 
 G, N, P, S = 2, 14, 3, 3
 
@@ -17,7 +20,8 @@ def draw(seed=0):
     hyper = Hyper(
         normal(G, S), normal(G), 0.3 * normal(G, P), normal(G, P), 0.3 * normal(G, N), normal(G, N)
     )
-    return hyper, normal(G, N, P), normal(G, N)
+    x, y = normal(G, N, P), normal(G, N)
+    return replace(hyper, own=normal(G, P)), x, y
 
 
 def test_kernel_is_the_sum_it_says():
@@ -28,18 +32,20 @@ def test_kernel_is_the_sum_it_says():
         for s, a in enumerate(hyper.amplitude.exp().unbind(1))
     ]
     line = (x * hyper.linear.exp()[:, None]) @ x.mT
-    assert torch.allclose(kernel(hyper, x, x).total, sum(scales) + line + 1)
+    gaps = ((x[:, :, None] - x[:, None]) / hyper.length.exp()[:, None, None]).square()
+    own = (hyper.own.exp()[:, None, None] * (-gaps / 2).exp()).sum(3)
+    assert torch.allclose(kernel(hyper.kernel, x, x).total, sum(scales) + own + line + 1)
 
 
 def test_slopes_are_the_likelihoods():
     hyper, x, y = draw()
-    for tensor in vars(hyper).values():
+    for tensor in (t for t in vars(hyper).values() if t is not None):
         tensor.requires_grad_(True)
-    covariance = kernel(hyper, x, x).total + torch.diag_embed(hyper.row_variance)
+    covariance = kernel(hyper.kernel, x, x).total + torch.diag_embed(hyper.row_variance)
     target = hyper.targets(y).detach()[:, :, None]
     value = -0.5 * (target.mT @ covariance.inverse() @ target).flatten() - 0.5 * covariance.logdet()
     slopes = torch.autograd.grad(
-        value.sum(), [hyper.amplitude, hyper.noise, hyper.length, hyper.linear]
+        value.sum(), [hyper.amplitude, hyper.noise, hyper.length, hyper.linear, hyper.own]
     )
     fit = examine(hyper.detach(), x, y)
     node, parent = ((f - t) / 2 for f, t in zip(fit.fitted, fit.trace, strict=True))

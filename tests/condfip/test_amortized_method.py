@@ -117,3 +117,49 @@ def test_rows_may_be_many_and_parents_none():
     fitted = AmortizedGP().fit(rows, nx.DiGraph([("x0", "x1")]))
     mean, deviation = fitted.predict_mechanism(rows)
     assert np.allclose(mean["x0"], rows[:, 0].mean()) and np.isfinite(deviation).all().all()
+
+
+def test_lines_go_on_beyond_the_context_and_say_that_they_know_less():
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(-1, 1, size=(2, 200))
+    rows = np.stack([a, b, a - 2 * b + 0.05 * (a * b) + 0.1 * rng.normal(size=200)], 1)
+    fitted = AmortizedGP().fit(rows, nx.DiGraph([("x0", "x2"), ("x1", "x2")]))
+    far = np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [4.0, -4.0, 0.0]])
+    mean, deviation = fitted.predict_mechanism(far)
+    assert np.allclose(mean["x2"], [0, 2, 12], atol=0.6)
+    assert (np.diff(deviation["x2"]) > 0).all()
+    low, high = fitted.predict_interval(far, 0.9)
+    assert (np.diff(high["x2"] - low["x2"]) > 0).all()
+
+
+def test_a_sorted_table_is_read_as_a_shuffled_one(problem, estimate):
+    by = problem.context.columns[-1]
+    order = AmortizedGP().fit(problem.context.sort_values(by), problem.graph)
+    errors = [
+        np.square(e.noise(problem.query) - problem.query_noise).to_numpy().mean()
+        for e in (estimate, order)
+    ]
+    assert errors[1] < 1.15 * errors[0]
+
+
+def test_many_rows_are_solved_without_all_of_their_kernel(monkeypatch):
+    from bench.scm import many_rows
+    from condfip.amortized import nodes
+
+    monkeypatch.setattr(nodes, "LEFT_OUT", 150)
+    for module in (many_rows, nodes):
+        monkeypatch.setattr(module, "EXACT_ROWS", 150)
+    task = load_suite("lorch", "smoke", seed=5, scenario="RFF_IN", n_context=1200)[0]
+    problem = task.problem()
+    weights = load(SHIPPED)
+    weights.model.config = replace(weights.model.config, few=100, most=150)
+    errors = []
+    for n in (150, 1200):
+        fitted = AmortizedGP.of(weights).fit(problem.context[:n], problem.graph)
+        gap = (fitted.noise(problem.query) - problem.query_noise) / problem.query.std()
+        errors.append(float(np.sqrt(np.square(gap).to_numpy().mean())))
+        low, high = fitted.predict_interval(problem.query, 0.9)
+        inside = ((low <= problem.query) & (problem.query <= high)).to_numpy().mean()
+        assert 0.83 < inside < 0.97
+    assert errors[1] < 0.8 * errors[0]
+    assert len(fitted.sample(30)) == 30

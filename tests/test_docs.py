@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from bench.cli.parser import main
+from condfip.__main__ import main as condfip_main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "bench" / "docs").glob("*.md"))
 LINK = re.compile(r"\]\(([^)#]+)\)")
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
-COMMAND = "python -m bench "
+COMMANDS = {"python -m bench ": main, "python -m condfip ": condfip_main}
 SLOW = ("first-run", "add-a-baseline", "zero-shot", "reading-a-report")
 
 
@@ -25,11 +26,11 @@ def run(file, language, code, shared):
         exec(code, shared)
     elif language == "":
         for line in code.splitlines():
-            assert line.startswith(COMMAND)
-            words = shlex.split(line.removeprefix(COMMAND))
+            (command,) = (start for start in COMMANDS if line.startswith(start))
+            words = shlex.split(line.removeprefix(command))
             # warm workers of other tests keep these tests' former folder
             words += ["--jobs", "1"] if words[0] == "run" else []
-            assert main(words) == 0, line
+            assert COMMANDS[command](words) == 0, line
 
 
 def pages():
@@ -59,4 +60,4 @@ def test_links_lead_somewhere(page):
 
 def test_every_page_is_one_click_from_the_readme():
     linked = {(ROOT / link).resolve() for link in LINK.findall((ROOT / "README.md").read_text())}
-    assert len(PAGES) == 6 and set(PAGES) <= linked
+    assert len(PAGES) == 7 and set(PAGES) <= linked

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.method import StandardisedMechanisms
 from bench.scm.base import AdditiveSCM, Do, to_array
+from bench.standardised import spread
 from bench.task import Dataset, Task
 from condfip.checkpoint import Checkpoint, load
 
@@ -32,6 +33,21 @@ class CondFiPSCM(AdditiveSCM):
         """The encoder's noise of the rows themselves, which sees each value it explains."""
         x = to_array(df, self.names)
         return self._answer(x - self.mechanisms.smoothed(x), df)
+
+    def noise_published(self, df: "pd.DataFrame") -> "pd.DataFrame":
+        """The encoder's noise as published code logs it.
+
+        `df` is the context's rows, then others: all scale the columns, each part is read alone.
+        """
+        x, n = to_array(df, self.names), len(self.context)
+        mean, scale = x.mean(0), spread(x)
+        inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
+        own, z = self.mechanisms, (x - mean) * inverse
+        if own.predict is None:
+            return self._answer(x - mean, df)
+        parts = (part[:, own.order] for part in (z[:n], z[n:]) if len(part))
+        answer = np.vstack([own.predict.smoothed(part) for part in parts])
+        return self._answer(x - mean - scale * answer[:, own.place], df)
 
 
 class PublishedSCM(CondFiPSCM):

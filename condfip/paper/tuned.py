@@ -19,7 +19,7 @@ from bench.scm.base import AdditiveSCM
 from bench.task import Dataset
 from condfip.checkpoint import Checkpoint
 from condfip.paper.layers import parent_weights
-from condfip.paper.method import CondFiP, CondFiPSCM, Embedded, Mechanisms
+from condfip.paper.method import CondFiP, Embedded, Mechanisms
 from condfip.paper.model import AdaptiveLayer, Decoder, Embedding, Targets
 
 MOST_ROWS = 1000  # of the context that refine; the embedding reads them all
@@ -37,7 +37,7 @@ class CondFiPTuned(CondFiP):
     """
 
     version = "1"
-    estimate = CondFiPSCM
+    estimate = AdditiveSCM
 
     def fit_arrays(self, data: Dataset, *, seed: int = 0) -> AdditiveSCM:
         """See `CondFiP`."""

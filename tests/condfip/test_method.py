@@ -145,6 +145,23 @@ def test_the_published_way_leaves_the_noise_column_empty(weights):
     assert METRICS["noise_smoothed"].applies(p, published)
 
 
+def test_noise_as_published_reads_the_context_in_units_of_all_rows(weights, table, graph):
+    context, query = table[:25], table[25:] * 3 + 1
+    scm = CondFiP(weights).fit(context, graph)
+    both = pd.concat([context, query])
+    units = both.mean(), both.std()
+    answer = scm.noise_published(both)
+    model = load(weights).model
+    names = sorted(table.columns)
+    z = torch.tensor(((context - units[0]) / units[1])[names].to_numpy(), dtype=torch.float32)
+    adjacency = torch.zeros(1, 4, 4, dtype=torch.bool)
+    for parent, child in EDGES:
+        adjacency[0, names.index(parent), names.index(child)] = True
+    expected = (z - model.encoder(z[None], adjacency)[0].detach()).numpy() * units[1][names].array
+    np.testing.assert_allclose(answer[names][:25], expected, rtol=1e-3, atol=1e-4)
+    assert len(answer) == 40 and list(answer.columns) == list(table.columns)
+
+
 def test_a_root_is_its_mean_to_the_decoder(weights, table, graph):
     noise = CondFiP(weights).fit(table, graph).noise(table)
     np.testing.assert_allclose(noise["a"], table["a"] - table["a"].mean(), atol=1e-9)

@@ -24,6 +24,7 @@ from bench.analysis.table import metric_table
 from bench.cli.run import order
 from bench.reading.do import Question
 from bench.reading.edges import ORIENTATIONS
+from bench.registry import declared, default_methods
 from bench.run.execute import OK, SOME_FAILED, Order, execute
 from bench.run.fingerprint import fingerprint_of
 from bench.run.records import read_records, write_text
@@ -67,6 +68,7 @@ def run_own(options: argparse.Namespace) -> int:
         ValueError: a file, a graph or a question that cannot be read.
     """
     _check(options)
+    options.methods = options.methods or ",".join(_competing())
     graph = str(options.graph)
     task = own_task(options.data, graph, options.seed, options.all_columns, options.adjacency)
     folder = options.out or Path("results") / f"own-{options.data.stem}"
@@ -90,6 +92,11 @@ def run_own(options: argparse.Namespace) -> int:
     code = max(code, _answer(asked_order, asked, records, data, said))
     print(f"page: {write_own_page(folder)}")
     return code
+
+
+def _competing() -> list[str]:
+    """The methods of a run that names none: no control says anything of a table of one's own."""
+    return [m for m in default_methods() if declared(m).get("role", "baseline") == "baseline"]
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -209,8 +216,13 @@ def _show_answers(records: dict[str, Record], data: Dataset, folder: Path, said:
     for line in doubts(questions, data, said):
         print(line, file=sys.stderr)
     for method in records:
-        files = sorted(p.name for p in folder.glob(f"*-{_label(method)}.csv"))
-        print(f"{method}: {', '.join(files)}")
+        print(f"{method}: {', '.join(_files(folder, method))}")
+
+
+def _files(folder: Path, method: str) -> list[str]:
+    """Names of the files of a method's rows."""
+    mine = re.compile(rf"(samples|(do|counterfactual)(-\d+)?)-{re.escape(_label(method))}\.csv")
+    return sorted(path.name for path in folder.glob("*.csv") if mine.fullmatch(path.name))
 
 
 def _missing(question: Answered) -> list[str]:

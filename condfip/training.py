@@ -40,12 +40,14 @@ class Settings(Protocol):
     Attributes:
         rate: peak learning rate. warmup: steps until it is reached. plateau: share of the run that
             it is held for; then it falls to 0 along a cosine. steps: of the run.
+        cosine: instead, steps until a cosine has come down, after which it rises again; 0: none.
         ema: of the weights that are used. clip: largest norm of a gradient.
     """
 
     rate: float
     warmup: int
     plateau: float
+    cosine: int
     steps: int
     ema: float
     clip: float
@@ -102,8 +104,14 @@ class Trainee(Protocol):
 
 
 def rate_factor(config: Settings, step: int, progress: float) -> float:
-    """Warm-up over steps; the peak until the plateau ends; a cosine to 0, which stays there."""
-    falling = max(0.0, min(progress, 1.0) - config.plateau) / (1 - config.plateau)
+    """Warm-up over steps; the peak until the plateau ends; a cosine to 0, which stays there.
+
+    With `cosine` steps, the published schedule: the cosine begins after the warm-up and goes on.
+    """
+    if config.cosine:
+        falling = max(0, step - config.warmup) / (config.cosine - config.warmup)
+    else:
+        falling = max(0.0, min(progress, 1.0) - config.plateau) / (1 - config.plateau)
     return min(1.0, (step + 1) / max(config.warmup, 1)) * 0.5 * (1 + math.cos(math.pi * falling))
 
 

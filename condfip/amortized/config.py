@@ -59,7 +59,7 @@ class Config:
 
     Attributes:
         rate: peak learning rate. warmup: steps. plateau: share of the run that the peak is held
-            for. clip: largest norm of a gradient.
+            for. cosine: 0, see `condfip.training.Settings`. clip: largest norm of a gradient.
         numbers: kernel entries of a step (tasks times squared rows), so that steps cost alike.
         tasks: at most in a step. ema: of the weights that are used. loss: of `LOSSES`.
         steps: after which the cosine ends, unless minutes are given.
@@ -71,6 +71,7 @@ class Config:
     rate: float = 2e-3
     warmup: int = 50
     plateau: float = 0.0
+    cosine: int = 0
     clip: float = 1.0
     numbers: int = 2**18
     tasks: int = 32

@@ -74,7 +74,8 @@ class StageConfig:
     Attributes:
         prior: of the data. batch: datasets a step. chunk: datasets held at once (accumulation).
         rate: peak learning rate. warmup: steps. plateau: share of the run that the peak is held
-            for. steps: after which the cosine has ended.
+            for. steps: of the run, at whose end the cosine ends; published: 4 million datasets.
+        cosine: steps after which a published schedule has come down, to rise again; 0: see steps.
         betas, decay: of Adam. muon: orthogonalised updates of the matrices instead of Adam's.
         ema: of the weights that are used. clip: largest norm of a gradient.
         effect: weight in the decoder's loss of the error of effects, F under a do() minus F
@@ -90,7 +91,8 @@ class StageConfig:
     rate: float = 1e-4
     warmup: int = 1000
     plateau: float = 0.0
-    steps: int = 10_000
+    steps: int = 500_000
+    cosine: int = 10_000
     betas: tuple[float, float] = (0.9, 0.95)
     decay: float = 5e-9
     muon: bool = False
@@ -135,7 +137,8 @@ class Config:
 
 def _stage(values: dict[str, Any]) -> StageConfig:
     prior = PriorConfig(**{key: _frozen(value) for key, value in values["prior"].items()})
-    return StageConfig(**{key: _frozen(v) for key, v in (values | {"prior": prior}).items()})
+    values = {"cosine": 0} | values | {"prior": prior}  # headers from before have no cosine
+    return StageConfig(**{key: _frozen(value) for key, value in values.items()})
 
 
 def _frozen(value: Any) -> Any:
@@ -152,6 +155,7 @@ _SMALL = StageConfig(
     rate=1e-2,
     warmup=100,
     steps=1_000_000,
+    cosine=0,
     decay=0.0,
     muon=True,
     ema=0.998,

@@ -16,7 +16,7 @@ from condfip.checkpoint import build, load, read, write
 from condfip.paper import stage as stage_module
 from condfip.paper import train as train_module
 from condfip.paper.ablation import COLUMNS, ablate
-from condfip.paper.config import JOINT, SMALL, SMOKE, STAGES, Config, PriorConfig
+from condfip.paper.config import JOINT, PAPER, SMALL, SMOKE, STAGES, Config, PriorConfig
 from condfip.paper.model import CondFiPModel
 from condfip.paper.stage import LOSSES, Stage, decoder_loss, encoder_loss, joint_loss
 from condfip.paper.train import Plan, run_plan
@@ -153,6 +153,14 @@ def test_bfloat16_gives_nearly_the_same_loss(stage, monkeypatch):
     monkeypatch.setattr(stage_module, "has_bfloat16", lambda _: True)
     plain, rough = start(stage).advance(CPU), start(stage, half=True).advance(CPU)
     assert rough != plain and rough == pytest.approx(plain, rel=0.02)
+
+
+def test_the_published_schedule_is_shorter_than_the_run_and_rises_again():
+    config = PAPER.encoder
+    factors = {s: rate_factor(config, s, s / config.steps) for s in (0, 999, 5500, 10_000, 19_000)}
+    expected = {0: 0.001, 999: 1.0, 5500: 0.5, 10_000: 0.0, 19_000: 1.0}
+    assert factors == pytest.approx(expected, abs=1e-9)
+    assert config.steps * config.batch == 4_000_000
 
 
 def test_the_rate_stays_at_its_peak_until_the_plateau_ends():
@@ -325,7 +333,7 @@ def test_a_run_of_the_former_network_goes_on(tmp_path):
     tensors, header, _ = read(tmp_path / "encoder.run.safetensors")
     del header["config"]["model"]["network"]
     for stage in STAGES:
-        for name in ("plateau", "effect_from", "mask_roots", "linear", "dropout"):
+        for name in ("cosine", "plateau", "effect_from", "mask_roots", "linear", "dropout"):
             del header["config"][stage][name]
         for name in ("tokens", "grow"):
             del header["config"][stage]["prior"][name]

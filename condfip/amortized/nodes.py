@@ -115,8 +115,8 @@ class Node:
 
     @property
     def _gate(self) -> float:
-        """How much F goes on as a line: what the network says, or what its straightness does."""
-        return gate_of(self._straight[1]) if self._fixed else float(self.hyper.gate[0].sigmoid())
+        """How much F goes on as a line: what the network says, at least what `_straight` does."""
+        return gate_of(self._straight[1]) if self._fixed else self._learnt
 
     @property
     def _line(self) -> Tensor:
@@ -129,9 +129,13 @@ class Node:
             return gain(self.hyper, gap[None])[0]
         return self._gate * (1 - self._straight[1]) * (gap @ self._line).square()
 
-    @property
+    @cached_property
     def _fixed(self) -> bool:
-        return self.hyper.gate is None
+        return gate_of(self._straight[1]) >= self._learnt
+
+    @cached_property
+    def _learnt(self) -> float:
+        return 0.0 if self.hyper.gate is None else float(self.hyper.gate[0].sigmoid())
 
     @cached_property
     def _straight(self) -> tuple[np.ndarray, float]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 SHIPPED = WEIGHTS / "small.safetensors"
+MOST_ROWS = 10_000  # of a context
 TOKENS = 2**15  # nodes times rows held at once: larger chunks leave the processor's cache
 
 
@@ -130,6 +131,12 @@ class CondFiP:
         drawn = [[f"{mechanism}_IN" for mechanism in prior.mechanisms] for prior in priors]
         plain = task.suite.startswith("lorch") and task.alpha == 1 and not task.noise
         return plain and all(task.scenario in scenarios for scenarios in drawn)
+
+    def skip(self, dataset: Dataset) -> str | None:
+        """Time grows with the square of the rows, which attend to each other."""
+        if len(dataset.rows) > MOST_ROWS:
+            return f"more than {MOST_ROWS:,} rows: every row attends to every row"
+        return None
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
         """Embeds the context once.

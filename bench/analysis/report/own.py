@@ -1,5 +1,6 @@
 """The page of a table of one's own: what was asked, what the methods say, and how well they fit."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,7 +49,7 @@ def own_page(folder: Path) -> str:
     answered = _answers(folder, settings)
     data = task.dataset()
     questions = gather({m: r["result"]["metrics"] for m, r in answered}, data.names)
-    methods = [method for method, _ in answered] or [*fits]
+    methods = sorted((m for m, _ in answered), key=lambda m: _misfit(fits.get(m))) or [*fits]
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -108,7 +109,7 @@ def _question(
     question: Answered, k: int, data: Dataset, folder: Path, methods: Sequence[str]
 ) -> dict[str, Any]:
     """All that is shown of one question."""
-    best = next((m for m in methods if any(m in told for told in question.nodes.values())), "")
+    best = shown_method(question, methods)
     number = k + 1
     kind = "do" if number == 1 else f"do-{number}"
     rows = _rows(folder, kind, methods) if question.kind == "do" else {}
@@ -123,6 +124,23 @@ def _question(
             pictures.draw_distributions(data, rows, [*question.nodes], f" under {question.title}")
         ),
     }
+
+
+def shown_method(question: Answered, methods: Sequence[str]) -> str:
+    """Whose effects the graph shows: the best fit of those that know an interval, else of all."""
+    answering = [m for m in methods if any(m in told for told in question.nodes.values())]
+    known = [
+        m
+        for m in answering
+        if any(math.isfinite(told[m].low) for told in question.nodes.values() if m in told)
+    ]
+    return next(iter([*known, *answering]), "")
+
+
+def _misfit(record: Record | None) -> float:
+    """Mean over nodes of what a method leaves of held-out rows."""
+    nodes = record["result"]["nodes"] if record else {}
+    return sum(nodes.values()) / len(nodes) if nodes else math.inf
 
 
 def _rows(folder: Path, kind: str, methods: Sequence[str]) -> dict[str, pd.DataFrame]:

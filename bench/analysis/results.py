@@ -30,7 +30,7 @@ RAN = ("threads", "device", "finished", "launch")
 ANSWER = ("method", "method_settings", "role", "noise_space", "metric", "metric_version", "value")
 STATE = ("status", "reason", "seen_in_training")
 AFTER = (*ANSWER, *STATE, *TIMES, *RAN, *KEY, "record")
-HIDDEN = ("settings",)  # as JSON, to give a row its task back
+HIDDEN = ("settings", "asked")  # as JSON, to give a row its task back; the method as it was asked
 DRAWS = ("graph_kind", "index", "seed")
 """Axes that draw further SCMs of one design: tables and tests average over them."""
 
@@ -54,10 +54,11 @@ class Shown:
             ValueError: an unknown method, axis or value, or nothing is left.
         """
         notes = frame.attrs
+        asked = frame.get("asked", frame["method"])
         for name in self.methods:
-            _known("method", name, methods_of(frame))
+            _known("method", name, dict.fromkeys([*methods_of(frame), *asked]))
         if self.methods:
-            frame = frame[frame["method"].isin(self.methods)]
+            frame = frame[frame["method"].isin(self.methods) | asked.isin(self.methods)]
         if self.tasks:
             frame = frame[frame["task"].isin(set(self.tasks))]
         for axis, values in self.where.items():
@@ -168,6 +169,7 @@ def _rows(record: Mapping[str, Any], run: str) -> Iterable[dict[str, Any]]:
         **{name: key[name] for name in KEY},
         "record": record["sha"][:12],
         "settings": _text(key["settings"]),
+        "asked": key["method"],
     }
     for name, measured in sorted(result["metrics"].items()) or [("", {})]:
         bounded = name in ("", *result.get("bounds", [name]))

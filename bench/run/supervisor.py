@@ -179,6 +179,7 @@ class Computation:
             raise Ended("error", "the method's process says nothing that can be understood")
         self.facts |= {name: found[name] for name in FACTS}
         self.facts["pretrain_s"] = _measured(found.get("pretrain_s"))
+        self.facts["sees_problem"] = found.get("sees_problem") is True
         method.facts |= {"said": dict(self.facts), "import_s": watch.seconds()}
 
     def _calm(self, method: Child) -> bool:

@@ -8,9 +8,10 @@ this is a floor, except for features that nodes share and for other noise (see `
 into a chain of nonlinear mechanisms bound no other verb.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -258,4 +259,7 @@ def _back(triangular: Tensor, y: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(triangular, y[:, None], upper=True)[:, 0]
 
 
-POSTERIORS = {Linear: LinearPosterior, RandomFeatures: _feature_posterior}
+POSTERIORS: dict[type, Callable[..., Any]] = {
+    Linear: LinearPosterior,
+    RandomFeatures: _feature_posterior,
+}

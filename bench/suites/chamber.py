@@ -9,6 +9,7 @@ over the context, and how far rows generated for the same lights lie from the me
 truth is known; the reference is least squares fitted to the other rows of the same environment.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,7 +31,7 @@ from bench.suites.chamber_rows import (
 from bench.suites.least_squares import least_squares
 from bench.task import Dataset, Problem, Task, seed_of
 
-ROWS = {"measured": measured, "made": made}
+ROWS: dict[str, Callable[[], Tables]] = {"measured": measured, "made": made}
 DO = tuple(f"uniform_{light}_{how}" for light in LIGHTS for how in ("mid", "strong"))
 KNOWN = (
     REFERENCE,

@@ -197,3 +197,5 @@ def test_a_floor_is_called_a_reference_where_it_bounds_nothing(tmp_path):
     assert {m for metric, m in named if metric == "noise"} == {"linear", "marginal", "floor"}
     assert {m for metric, m in named if metric == "sample"} == {"linear", "marginal", "reference"}
     assert counts(frame) == {"ok": 3}
+    narrowed = read_results(tmp_path / "run", Shown(methods=["floor"]))
+    assert set(narrowed["method"]) == {"floor", "reference"}

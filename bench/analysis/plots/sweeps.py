@@ -23,7 +23,7 @@ LABELS = {
     "n_context": "context rows",
     "alpha": "alpha",
     "distance": "graph distance (SHD)",
-    "reach": "interventions: beyond the data, in deviations",
+    "reach": "reach of interventions",
 }
 INTERVENED = ("intervention", "counterfactual", "mmd_intervention")
 NAMED = ("d", "n_context", "alpha", "edits", "n_query")
@@ -118,5 +118,7 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     ticks = sorted(set(rows["x"]))
     labels = dict(zip(rows["x"], rows["label"], strict=True)) if "label" in rows else {}
     axes.set_xticks(ticks, [labels.get(t, f"{t:g}") for t in ticks])
+    if labels:
+        axes.tick_params("x", labelrotation=35)
     axes.set_xticks([], minor=True)
     plain_log(axes, "y")

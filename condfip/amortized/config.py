@@ -59,7 +59,7 @@ class Config:
 
     Attributes:
         rate: peak learning rate. warmup: steps. plateau: share of the run that the peak is held
-            for. cosine: 0, see `condfip.training.Settings`. clip: largest norm of a gradient.
+            for. cosine: 0, see `condfip.run.Settings`. clip: largest norm of a gradient.
         numbers: kernel entries of a step (tasks times squared rows), so that steps cost alike.
         tasks: at most in a step. ema: of the weights that are used. loss: of `LOSSES`.
         steps: after which the cosine ends, unless minutes are given.

@@ -18,7 +18,8 @@ from condfip.amortized.method import AmortizedGP
 from condfip.amortized.model import InContextModel
 from condfip.amortized.prior import Tasks, draw_rows, draw_tasks
 from condfip.amortized.weights import Pretrained
-from condfip.training import DONE, INTERRUPTED, Folder, Record, Run, resumed
+from condfip.run import Record, Run
+from condfip.training import DONE, INTERRUPTED, Folder, resumed
 from condfip.training import train as run_training
 from condfip.validate import every_node, fixed_problems, mean_scores
 
@@ -92,7 +93,7 @@ def advance(model: InContextModel, tasks: Tasks, config: Config) -> tuple[float,
 
 @dataclass
 class Pretraining:
-    """What `condfip.training` needs to know of this model: see `condfip.training.Trainee`.
+    """What `condfip.run` needs to know of this model: see `condfip.run.Trainee`.
 
     Attributes:
         config: the preset. model: the network. seed: of the tasks. history: of a checkpoint that

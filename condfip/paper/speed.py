@@ -21,7 +21,7 @@ from condfip.paper.model import CondFiPModel, Encoder
 from condfip.paper.plain import PlainEncoder, PlainModel
 from condfip.paper.stage import ENCODER_WEIGHT, LOSSES, Stage, make_optimisers
 from condfip.prior import Batch, draw_batch
-from condfip.training import Run
+from condfip.run import Run
 
 ROWS = 400
 BFLOAT16_GOAL = 3.5  # seconds of the encoder step

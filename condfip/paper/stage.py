@@ -17,7 +17,7 @@ from condfip.paper.layers import Attentive
 from condfip.paper.method import CondFiPPublished, Mechanisms
 from condfip.paper.model import CondFiPModel, Targets
 from condfip.prior import Batch, draw_batch
-from condfip.training import Record
+from condfip.run import Record
 from condfip.validate import every_node, fixed_problems, mean_scores
 
 ENCODER_WEIGHT = 0.5  # of the encoder's loss where both networks are trained together
@@ -109,7 +109,7 @@ LOSSES: dict[str, Loss] = {"encoder": encoder_loss, "decoder": decoder_loss, "jo
 
 @dataclass
 class Stage:
-    """What `condfip.training` needs to know of Cond-FiP: see `condfip.training.Trainee`.
+    """What `condfip.run` needs to know of Cond-FiP: see `condfip.run.Trainee`.
 
     Attributes:
         name: of `LOSSES`. config: the preset. model: both networks. seed: of the data.

@@ -9,7 +9,8 @@ from condfip.checkpoint import Checkpoint, build, load
 from condfip.device import pick_device
 from condfip.paper.config import Config
 from condfip.paper.stage import Stage
-from condfip.training import DONE, INTERRUPTED, Folder, Run, resumed, train
+from condfip.run import Run
+from condfip.training import DONE, INTERRUPTED, Folder, resumed, train
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from condfip.amortized.prior import FUNCTIONS, broad, draw_tasks
 from condfip.amortized.prior import benchmark as benchmark_tasks
 from condfip.amortized.train import crps, nll, score, step_tasks, train
 from condfip.amortized.weights import SHIPPED, load
-from condfip.training import Run
+from condfip.run import Run
 
 
 def generator(seed=0):

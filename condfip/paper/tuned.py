@@ -25,7 +25,7 @@ from condfip.paper.model import AdaptiveLayer, Decoder, Embedding, Targets
 MOST_ROWS = 1000  # of the context that refine; the embedding reads them all
 FEWEST_ROWS = 10
 VECTORS = 2**16  # held at once, of rows, targets and their parents
-WAY = 2**-5  # of the whole change, along which the slope is taken
+WAY = 0.05  # largest number of a vector's change along which a slope is taken; vectors are near 1
 RATIOS = tuple(10 ** (k / 2) for k in range(-10, 13))  # noise to mean prior variance of F
 
 
@@ -200,7 +200,9 @@ def moved(decoder: Decoder, start: Tensor, change: Tensor, z: Tensor, allowed: T
     Args:
         decoder, z, allowed: see `tangent`. start, change: [S, T, L, 3, E].
     """
-    vectors = torch.stack([start + WAY * change, start - WAY * change])  # [2, S, T, L, 3, E]
+    way = WAY / change.abs().amax((0, 2, 3, 4)).clamp(min=1e-3)  # [T]
+    short = way[:, None, None, None] * change
+    vectors = torch.stack([start + short, start - short])  # [2, S, T, L, 3, E]
     s, t, n, many = z.shape
     rows = z.expand(2, *z.shape).permute(3, 0, 1, 2, 4).reshape(1, n, -1)
     node = torch.arange(2 * s * t) * many
@@ -209,7 +211,7 @@ def moved(decoder: Decoder, start: Tensor, change: Tensor, z: Tensor, allowed: T
     data = Embedding(*vectors.flatten(0, 3)[None].unbind(2))
     with torch.inference_mode():
         more, less = decoder.answer(rows, data, targets).view(2, s, t, n)
-    return (more + less) / 2 + (more - less) / (2 * WAY)
+    return (more + less) / 2 + (more - less) / (2 * way[:, None])
 
 
 def evidence(kernel: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ class AmortizedGP:
         device: where to compute.
     """
 
-    version = "1"
+    version = "2"
     default = True
     noise_space = "additive"
 

@@ -102,7 +102,7 @@ def beside(metric: str, scm: str, place: Mapping[str, object]) -> dict[str, dict
         metric: of ours. scm: name of one of our SCMs there, which begins with its family.
         place: axes and their values; what is not there is as in the paper.
     """
-    plain = {"given": ("", "true"), "noise": ("",), "reach": ("",)}
+    plain = {"given": ("", "true"), "noise": ("",), "reach": ("", "quantile")}
     if scm.split("/")[0] != FAMILY or any(place.get(a, "") not in v for a, v in plain.items()):
         return {}
     found: dict[str, dict[str, Figure]] = {}

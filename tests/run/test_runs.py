@@ -243,16 +243,15 @@ def test_pending_cells_of_a_large_grid_are_told_at_once(tmp_path, reference):
     assert len(cells) == 5000
     like = read_records(reference).current[0]
     known = Known(Records(), "told")
-    started = time.monotonic()
     lines = []
     for cell in cells[::2]:
         source = known._source(cell.method)
         key = cell.key({"version": "1", "source": source})
         lines.append(canonical(seal(key, like["result"], like["run"])))
     (tmp_path / FILE).write_text("\n".join(lines) + "\n")
-    started = time.monotonic()
+    started = time.process_time()
     left = Known(read_records(tmp_path), "told").pending(cells)
-    assert len(left) == 2500 and time.monotonic() - started < 3
+    assert len(left) == 2500 and time.process_time() - started < 3
 
 
 def test_a_run_says_how_its_sources_differ_from_their_commit(reference):

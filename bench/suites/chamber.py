@@ -128,7 +128,15 @@ CHAMBER = ChamberSuite(
         "n_query": (400,),
     },
     presets={
-        "smoke": [{"rows": ("made",), "scenario": tuple(MADE), "scms": (1,), "n_context": (50,)}],
+        "smoke": [
+            {
+                "rows": ("made",),
+                "scenario": tuple(MADE)[::2],
+                "scms": (1,),
+                "n_context": (50,),
+                "n_query": (50,),
+            }
+        ],
         "quick": [{"scenario": (REFERENCE, *DO[:4]), "scms": (3,)}],
         "paper": [{"n_context": (50, 100, 200, 400)}],
     },

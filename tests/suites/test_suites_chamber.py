@@ -144,7 +144,7 @@ def test_downloaded_rows_are_checked(tmp_path, monkeypatch):
 
 def test_made_rows_are_learnt_better_the_nearer_they_are():
     smoke = find_suite("chamber").tasks("smoke")
-    assert {t.scenario for t in smoke} == set(made()) and {t.rows for t in smoke} == {"made"}
+    assert {t.scenario for t in smoke} < set(made()) and {t.rows for t in smoke} == {"made"}
     errors = {}
     for task in smoke:
         problem = task.problem()

@@ -22,7 +22,7 @@ from condfip.paper.stage import LOSSES, Stage, decoder_loss, encoder_loss
 from condfip.paper.train import Plan, run_plan
 from condfip.prior import Batch, draw_batch
 from condfip.run import Diverged, Run, rate_factor
-from condfip.training import Folder, keep, train
+from condfip.training import KEPT_BYTES, RESUME, Folder, keep, train
 
 CPU = torch.device("cpu")
 
@@ -391,3 +391,12 @@ def test_the_ablation_trains_each_network_once_and_sets_it_beside_the_paper(tmp_
         "LIN",
         "RFF",
     )
+
+
+def test_the_training_of_the_next_weights_can_be_gone_on_with():
+    states = list(RESUME.glob("*"))
+    assert sum(state.stat().st_size for state in states) <= KEPT_BYTES
+    for state in states:
+        run = Run.load(state, lambda header: Stage.restored(header, CPU))
+        assert run.step > 0 and run.progress < 1
+        assert run.trainee.config.model.network == "published"

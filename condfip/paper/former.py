@@ -36,6 +36,8 @@ RENAMED = (
 class FormerLayer(AdaptiveLayer):
     """Scale before shift, and keys and values as they are."""
 
+    steers_keys = False
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         with torch.no_grad():
@@ -47,10 +49,6 @@ class FormerLayer(AdaptiveLayer):
         """See `AdaptiveLayer`."""
         scale, shift, gate, scale2, shift2, gate2 = super().steer(condition)
         return shift, scale, gate, shift2, scale2, gate2
-
-    def steer_keys(self, shift: Tensor, scale: Tensor) -> tuple[None, None]:
-        """See `AdaptiveLayer`."""
-        return None, None
 
 
 class FormerModel(CondFiPModel):

@@ -116,7 +116,12 @@ class AdaptiveLayer(Attentive):
     each is a combination of three vectors of node j with two numbers of the row. Query and output
     maps join these vectors, and attention is two products of the rows with a small matrix of each
     target: no key is ever made for a row, and parents only are read.
+
+    Attributes:
+        steers_keys: whether the condition's scale and shift act on keys and values too.
     """
+
+    steers_keys = True
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config.width, config.decoder_heads, config.decoder_head, config.hidden)
@@ -126,15 +131,11 @@ class AdaptiveLayer(Attentive):
         """Shift, scale, gate of the attention and of the feed-forward network, each [..., E]."""
         return self.modulation(F.silu(condition)).chunk(6, -1)
 
-    def steer_keys(self, shift: Tensor, scale: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Shift and scale of keys and values."""
-        return shift, scale
-
     def forward(self, h: Tensor, line: Line, targets: Targets) -> Tensor:
         """Queries [T, M, E] -> [T, M, E]; `line`: the parents' values."""
         steer = self.steer(line.condition)
         shift, scale, gate, shift2, scale2, gate2 = (s[targets.node][:, None] for s in steer)
-        keys = self.steer_keys(steer[0], steer[1])
+        keys = steer[:2] if self.steers_keys else (None, None)
         mixed = self._attend(self.norm_query(h) * (1 + scale) + shift, line, targets, keys)
         h = h + gate * self.drop(mixed)
         first, second = self.feed_forward

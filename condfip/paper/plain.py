@@ -99,9 +99,8 @@ def adaptive(
     """An adaptive layer with keys and values of inputs [B, D, M, E]; h and answer alike."""
     steer = layer.steer(condition)
     shift, scale, gate, shift2, scale2, gate2 = (part[:, :, None] for part in steer)
-    key_shift, key_scale = layer.steer_keys(shift, scale)
-    if key_scale is None:
-        key_shift = key_scale = torch.zeros_like(shift)
+    acts = float(layer.steers_keys)
+    key_shift, key_scale = acts * shift, acts * scale
     tokens = (
         layer.norm_query(h) * (1 + scale) + shift,
         layer.norm_key(inputs) * (1 + key_scale) + key_shift,

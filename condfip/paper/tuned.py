@@ -26,7 +26,7 @@ MOST_ROWS = 1000  # of the context that refine; the embedding reads them all
 FEWEST_ROWS = 10
 VECTORS = 2**16  # held at once, of rows, targets and their parents
 WAY = 0.05  # largest number of a vector's change along which a slope is taken; vectors are near 1
-RATIOS = tuple(10 ** (k / 2) for k in range(-10, 13))  # noise to mean prior variance of F
+RATIOS = tuple(10 ** (k / 2) for k in range(-8, 13))  # noise to mean prior variance of F
 
 
 class CondFiPTuned(CondFiP):
@@ -92,14 +92,12 @@ class Tuned(Embedded):
         start = self.vectors[:, place]  # [S, T, L, 3, E]
         sign = self.signs.view(-1, 1, 1)
         z, y = sign[..., None] * rows.T[place].transpose(1, 2), rows.T[group].double()
-        answer, slopes = tangent(self.model.decoder, start, z, allowed)
-        answer = (sign * answer).mean(0)  # [T, N]
-        slopes = (sign[..., None, None, None] * slopes / len(sign)).transpose(0, 1)
+        answer, slopes = tangent(self.model.decoder, start, z, allowed, sign / len(sign))
         change = torch.zeros_like(start).transpose(0, 1)
         if len(rows) >= FEWEST_ROWS:
-            flat = slopes.transpose(1, 2).flatten(2).double()  # [T, N, S L 3 E]
-            dual, noise = evidence(flat @ flat.mT, y - answer.double())
-            change = (flat.mT @ dual[..., None])[..., 0].view(change.shape).to(change.dtype)
+            flat = slopes.permute(1, 2, 0, 3, 4, 5).flatten(2)  # [T, N, S L 3 E]
+            dual, noise = evidence((flat @ flat.mT).double(), y - answer.double())
+            change = (flat.mT @ dual.to(flat.dtype)[..., None])[..., 0].view(change.shape)
             self.noise_scale[group] = noise.sqrt().cpu().numpy()
         for k, (j, mine) in enumerate(zip(group, parents, strict=True)):
             some = slice(0, 1 + len(mine))
@@ -135,21 +133,23 @@ def padded(nodes: Sequence[int | Tensor], parents: Sequence[Tensor]) -> tuple[Te
     return place, torch.arange(most) < counts[:, None]
 
 
-def tangent(decoder: Decoder, vectors: Tensor, z: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
-    """F of T targets at N rows and its derivatives by each row's vectors.
+def tangent(
+    decoder: Decoder, vectors: Tensor, z: Tensor, allowed: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor]:
+    """F of T targets at N rows, from all readings, and its derivatives by each row's vectors.
 
     Args:
         decoder: the network. vectors: codebook, position, condition of each target and its parents
             in S readings, [S, T, L, 3, E]. z: values of the same nodes, [S, T, N, L].
-        allowed: which parents are some, [T, L - 1].
+        allowed: which parents are some, [T, L - 1]. weight: of each reading, [S, 1, 1].
 
     Returns:
-        [S, T, N] and [S, T, N, L, 3, E].
+        [T, N] and [S, T, N, L, 3, E].
     """
     with torch.inference_mode(False), torch.enable_grad():
         own = vectors.clone()[:, :, None].expand(*z.shape, *vectors.shape[-2:]).contiguous()
         own.requires_grad_()
-        answer = by_row(decoder, own, z.clone(), allowed)
+        answer = (weight.clone() * by_row(decoder, own, z.clone(), allowed)).sum(0)
         slopes = torch.autograd.grad(answer.sum(), own)[0]
     return answer.detach(), slopes
 
@@ -174,9 +174,8 @@ def _layer(
     """One adaptive layer: h [S, T, N, E], inputs [S, T, N, P, E], condition [S, T, N, L, E]."""
     shift, scale, gate, shift2, scale2, gate2 = layer.steer(condition[..., 0, :])
     keys, values = layer.norm_key(inputs), layer.norm_value(inputs)
-    steer = layer.steer(condition[..., 1:, :])
-    key_shift, key_scale = layer.steer_keys(steer[0], steer[1])
-    if key_scale is not None:
+    if layer.steers_keys:
+        key_shift, key_scale, *_ = layer.steer(condition[..., 1:, :])
         keys, values = (t * (1 + key_scale) + key_shift for t in (keys, values))
     query = layer.query(layer.norm_query(h) * (1 + scale) + shift)
     query, key, value = (

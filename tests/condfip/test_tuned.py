@@ -52,13 +52,15 @@ def test_each_row_alone_is_answered_as_the_decoder_answers(parts):
 
 def test_slopes_are_those_of_each_rows_answer(parts):
     decoder, vectors, z, allowed = parts
-    answer, slopes = tangent(decoder, vectors, z, allowed)
+    weight = torch.tensor([0.5, -2.0], dtype=torch.float64)[:, None, None]
+    answer, slopes = tangent(decoder, vectors, z, allowed, weight)
     one = torch.func.jacrev(lambda v: moved_exactly(decoder, v, z, allowed))(vectors)
     for s in range(2):
         for t in range(3):
-            torch.testing.assert_close(slopes[s, t], one[s, t, :, s, t])
+            torch.testing.assert_close(slopes[s, t], weight[s] * one[s, t, :, s, t])
     assert (slopes[:, 0, :, 2] == 0).all() and slopes[:, 1, :, 2].abs().max() > 1e-4
-    torch.testing.assert_close(answer, moved_exactly(decoder, vectors, z, allowed))
+    expected = (weight * moved_exactly(decoder, vectors, z, allowed)).sum(0)
+    torch.testing.assert_close(answer, expected)
 
 
 def moved_exactly(decoder, vectors, z, allowed):

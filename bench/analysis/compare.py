@@ -88,7 +88,7 @@ def beside_published(folder: Path, shown: Shown = EVERYTHING) -> str:
     Raises:
         ValueError: the folder holds no results, or none that are asked for.
     """
-    ours = read_results(folder, shown)
+    ours = _as_asked(read_results(folder, shown))
     cells = set(ours[CELL].itertuples(index=False, name=None))
     best, most = None, 0
     published = published_runs()
@@ -97,10 +97,16 @@ def beside_published(folder: Path, shown: Shown = EVERYTHING) -> str:
             shared = len(cells & _cells_of(published[name]))
             best, most = (name, shared) if shared > most else (best, most)
     if best is None:
-        what = "none of these cells" if published else "no run: this is no checkout"
-        return f"beside the published results: {what} is published here"
-    theirs = read_results(published[best])
+        if not published:
+            return "beside the published results: there are none outside a checkout"
+        return "beside the published results: none of these cells is published here"
+    theirs = _as_asked(read_results(published[best]))
     return "\n".join([_sameness(best, ours, theirs, most), *_drifted(folder, published[best])])
+
+
+def _as_asked(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows under the method's own name: a control has two, by what it bounds, and is one cell."""
+    return frame.assign(method=frame["asked"])
 
 
 def _cells_of(folder: Path) -> set[tuple[str, str, str]]:

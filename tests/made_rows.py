@@ -24,6 +24,8 @@ def record(method="linear", metrics=None, suite="lorch", seconds=0.5, **changes)
     key |= {"version": "1", "source": "s", "checkpoint": ""}
     result = {"status": "ok", "reason": "", "role": CONTROLS.get(method, "baseline")}
     result |= {"noise_space": "additive", "seen_in_training": None, "nodes": {}, "columns": {}}
+    if "bounds" in changes:
+        result["bounds"] = changes.pop("bounds")
     for name, value in changes.items():
         part = key if name in key else result if name in result else settings
         part[name] = value

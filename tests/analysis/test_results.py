@@ -155,6 +155,14 @@ def test_a_run_stands_beside_the_published_run_of_the_same_cells(tmp_path, monke
     assert "noise of linear on lorch/" in told and "index=1" in told and "warning" not in told
 
 
+def test_a_control_that_has_two_names_is_one_cell(tmp_path, monkeypatch):
+    metrics = {"noise": 0.1, "sample": 0.2}
+    bounded = [record("floor", metrics, bounds=["noise"]), record("linear", metrics)]
+    assert set(read_results(write(tmp_path / "run", bounded))["method"]) > {"floor", "reference"}
+    told = beside(tmp_path, monkeypatch, bounded, [record("floor", metrics), bounded[1]])
+    assert told == "beside published mine: 2 cells, 2 equal to 1e-6"
+
+
 def test_columns_of_another_machine_may_differ_a_little(tmp_path, monkeypatch):
     ours = cells(columns={"x0": [0.50001, 2.00001]})
     theirs = cells(columns={"x0": [0.5, 2.0]})

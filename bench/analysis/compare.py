@@ -8,6 +8,7 @@ import pandas as pd
 from bench.analysis.results import (
     EVERYTHING,
     Shown,
+    as_asked,
     methods_of,
     metrics_of,
     read_results,
@@ -88,7 +89,7 @@ def beside_published(folder: Path, shown: Shown = EVERYTHING) -> str:
     Raises:
         ValueError: the folder holds no results, or none that are asked for.
     """
-    ours = _as_asked(read_results(folder, shown))
+    ours = as_asked(read_results(folder, shown))
     cells = set(ours[CELL].itertuples(index=False, name=None))
     best, most = None, 0
     published = published_runs()
@@ -100,13 +101,8 @@ def beside_published(folder: Path, shown: Shown = EVERYTHING) -> str:
         if not published:
             return "beside the published results: there are none outside a checkout"
         return "beside the published results: none of these cells is published here"
-    theirs = _as_asked(read_results(published[best]))
+    theirs = as_asked(read_results(published[best]))
     return "\n".join([_sameness(best, ours, theirs, most), *_drifted(folder, published[best])])
-
-
-def _as_asked(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows under the method's own name: a control has two, by what it bounds, and is one cell."""
-    return frame.assign(method=frame["asked"])
 
 
 def _cells_of(folder: Path) -> set[tuple[str, str, str]]:

@@ -188,6 +188,11 @@ def _column(axis: str) -> str:
     return f"{axis}_" if axis in (*BEFORE, *AFTER, *HIDDEN) else axis
 
 
+def as_asked(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows under the method's own name: a control has two, by what it bounds, and is one cell."""
+    return frame.assign(method=frame["asked"])
+
+
 def _text(settings: Mapping[str, Any]) -> str:
     return json.dumps(settings, sort_keys=True)
 

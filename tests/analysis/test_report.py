@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from bench.analysis.report import svg
-from bench.analysis.results import metrics_of, read_results
+from bench.analysis.results import as_asked, metrics_of, read_results
 from bench.cli.parser import main
 from tests.cli.test_cli import fails_with
 
@@ -66,7 +66,7 @@ class Cells(HTMLParser):
 
 def agrees_with_results(page):
     """Every number of the results stands on the page, beside a record that holds it too."""
-    frame = read_results(page.parent)
+    frame = as_asked(read_results(page.parent))
     cells = Cells(page.read_text()).found
     lines = (page.parent / "records.jsonl").read_text().splitlines()
     records = {record["sha"][:12]: record for record in map(json.loads, lines)}

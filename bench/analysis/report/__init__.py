@@ -19,6 +19,7 @@ from bench.analysis.plots import PLOTS, kinds_for
 from bench.analysis.results import (
     EVERYTHING,
     Shown,
+    as_asked,
     axes_of,
     counts,
     metrics_of,
@@ -101,7 +102,7 @@ def _facts(folders: Sequence[Path], frame: pd.DataFrame) -> list[tuple[str, str]
     """(label, value): counts, what was left out, commands, and what they ran on."""
     launches = [launch for folder in folders for launch in read_launches(folder)]
     counted = counts(frame)
-    cells = frame.drop_duplicates(CELL)
+    cells = as_asked(frame).drop_duplicates(CELL)
     told = [
         ("cells", ", ".join(f"{counted[s]} {s}" for s in STATUSES if s in counted)),
         ("problems and methods", f"{cells['task'].nunique()} x {cells['method'].nunique()}"),
@@ -224,6 +225,7 @@ def _cells(frame: pd.DataFrame) -> dict[str, Any]:
     shown = blocks(frame)
     axes = [a for a in axes_of(frame) if a in shown or frame[a].nunique(dropna=False) > 1]
     place, metrics = ["task", *axes, "method", "status"], metrics_of(frame)
+    frame = as_asked(frame)
     values = frame[frame["metric"] != ""].pivot(index=CELL, columns="metric", values="value")
     values = values.reindex(columns=metrics)
     rows = []

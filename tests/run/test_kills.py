@@ -96,6 +96,7 @@ def killed_and_resumed(tmp_path, grid, kills):
     return results(killed), results(whole)
 
 
+@pytest.mark.slow
 def test_two_kills_at_random_moments_lose_nothing(tmp_path):
     grid = [*GRID, "--methods", "linear,marginal", "--jobs", "2"]
     killed, whole = killed_and_resumed(tmp_path, grid, 2)

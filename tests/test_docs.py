@@ -15,7 +15,14 @@ PAGES = sorted((ROOT / "bench" / "docs").glob("*.md"))
 LINK = re.compile(r"\]\(([^)#]+)\)")
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
 COMMANDS = {"python -m bench ": main, "python -m condfip ": condfip_main}
-SLOW = ("first-run", "add-a-baseline", "zero-shot", "reading-a-report", "out-of-reach", "train-your-own")
+SLOW = (
+    "first-run",
+    "add-a-baseline",
+    "zero-shot",
+    "reading-a-report",
+    "out-of-reach",
+    "train-your-own",
+)
 
 
 def run(file, language, code, shared):

@@ -9,7 +9,8 @@ import psutil
 
 from bench.cli.options import axes, split
 from bench.registry import default_methods, find_suite
-from bench.run.backends import BACKENDS
+from bench.run.backends import engine_of
+from bench.run.environments import read_environments
 from bench.run.execute import Order, check_among, execute, known_methods, resume_command
 from bench.run.job import Limits
 from bench.run.shape import FAILED
@@ -23,7 +24,12 @@ def add_options(part: argparse.ArgumentParser) -> None:
     """Options of every run, of a suite or of a table of one's own."""
     part.add_argument("--methods", default="", help="a,b, module:Class, NAME=PATH, or all")
     part.add_argument("--jobs", type=int, default=os.cpu_count())
-    part.add_argument("--backend", choices=BACKENDS, default="threading")
+    about = "local, dask, or any joblib backend (loky, ray, ..., module:NAME)"
+    part.add_argument("--backend", default="local", metavar="NAME", help=about)
+    about = "the method runs in a virtual environment of its own; repeatable"
+    part.add_argument(
+        "--env", nargs="+", default=[], metavar="NAME=FILE", action="extend", help=about
+    )
     part.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster; else one starts")
     about = "of a cell; default 1h; 0: none"
     part.add_argument("--timeout", type=seconds, default="1h", metavar="20m", help=about)
@@ -98,6 +104,7 @@ def order(
         raise ValueError(f"--jobs takes 1 or more, not {options.jobs}")
     if options.scheduler and options.backend != "dask":
         raise ValueError("--scheduler goes with --backend dask")
+    engine_of(options.backend, options.jobs, options.scheduler)
     methods = known_methods(split(options.methods) or default_methods())
     check_among("--force", split(options.force), methods)
     if unknown := set(split(options.retry)) - {*FAILED, "none"}:
@@ -114,6 +121,7 @@ def order(
         fill=options.fill,
         backend=options.backend,
         scheduler=options.scheduler,
+        environments=read_environments(options.env, methods),
         limits=Limits(options.timeout or None, _memory(options)),
         command=resume_command(options.typed),
         dry=options.dry_run,

@@ -1,9 +1,10 @@
-"""Engines that carry jobs to workers: threads or processes of this machine, a dask cluster.
+"""Engines that carry jobs to workers: threads of this process, any joblib backend, a dask cluster.
 
-An engine takes the next job when a worker is free, so that what it took and did not answer is what
-runs now. It answers every job, also when its worker dies, and keeps no order.
+An engine answers every job, also when its worker dies, and keeps no order. It takes the next job
+when a worker is free; one that cannot (`batches`) takes `BATCH` for each worker at once.
 """
 
+import importlib
 import itertools
 import os
 import queue
@@ -12,13 +13,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import BrokenProcessPool
+from joblib.parallel import BACKENDS
 
 from bench.registry import Unavailable
 from bench.run.job import Answer, Job, Stopped
@@ -26,52 +28,82 @@ from bench.run.supervisor import isolated
 from bench.run.workers import stop_run
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
+    from distributed import Future as DaskFuture
 
 Engine = Callable[[Iterator[Job]], Iterable[Answer]]
-BACKENDS = ("threading", "loky", "dask")
-LIVES = 3
+LOCAL = ("local", "threading")
+REGISTERED_BY = {"ray": "ray.util.joblib:register_ray", "spark": "joblibspark:register_spark"}
+LIVES, BATCH = 3, 4
 ALONE_S = 60.0
 
 
 def engine_of(backend: str, workers: int, scheduler: str | None = None) -> Engine:
-    """The engine of a name, for so many workers or an existing dask cluster."""
+    """The engine of a name, for so many workers or an existing dask cluster.
+
+    Args:
+        backend: `local` (or `threading`), `dask`, a registered joblib backend, or `module:NAME` for
+            one that importing a module registers.
+
+    Raises:
+        ValueError: no such backend. Unavailable: what it needs is not installed.
+    """
     if backend == "dask":
         return partial(dask, workers=workers, scheduler=scheduler)
-    if backend == "loky":
-        return partial(loky, workers=workers)
-    return partial(threads, workers=workers)
+    if backend in LOCAL:
+        return partial(threads, workers=workers)
+    return partial(streamed, workers=workers, backend=_registered(backend))
 
 
-def lost(job: Job) -> Answer:
+def _registered(backend: str) -> str:
+    """The name under which joblib has a backend.
+
+    Raises:
+        ValueError: no such backend. Unavailable: what it needs is not installed.
+    """
+    module, _, name = backend.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        elif name not in BACKENDS and name in REGISTERED_BY:
+            place, _, function = REGISTERED_BY[name].partition(":")
+            getattr(importlib.import_module(place), function)()
+    except ImportError as error:
+        needs = error.name or module or name
+        raise Unavailable(f"--backend {backend} needs {needs}, which is not installed") from error
+    if name not in BACKENDS:
+        known = ", ".join(sorted({*LOCAL, "dask", *BACKENDS, *REGISTERED_BY}))
+        raise ValueError(
+            f"--backend: joblib has no {backend}; there are {known}, or module:NAME of a module "
+            "that registers one"
+        )
+    return name
+
+
+def lost(job: Job, why: str = "") -> Answer:
     """The answer for a job whose workers died again and again."""
-    reason = f"the workers that carried it died {LIVES} times"
+    reason = f"the workers that carried it died {LIVES} times" + (f": {why}" if why else "")
     return Answer(job.index, job.cell, "error", reason, reason)
 
 
 def threads(jobs: Iterator[Job], workers: int) -> Generator[Answer, None, None]:
     """Runs jobs in threads of this process, each of which watches the processes of one cell."""
+    flight: set[Future] = set()
     runs: set[str] = set()
-
-    def take() -> Iterator[Any]:
-        for job in jobs:
-            runs.add(job.run)
-            yield delayed(_or_stopped)(job)
-
-    pool = Parallel(
-        workers, "threading", return_as="generator_unordered", pre_dispatch=workers, batch_size=1
-    )
-    answers = pool(take())
-    try:
-        yield from (answer for answer in answers if answer is not None)
-    except BaseException:
-        for run in runs:
-            stop_run(run)
-        raise
-    finally:
-        answers.close()
-        for run in runs:
-            stop_run(run)
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            done: set[Future] = set()
+            while True:
+                for job in itertools.islice(jobs, workers - len(flight)):
+                    runs.add(job.run)
+                    flight.add(pool.submit(_or_stopped, job))
+                yield from (answer for future in done if (answer := future.result()))
+                if not flight:
+                    return
+                done, flight = wait(flight, return_when=FIRST_COMPLETED)
+        finally:
+            for run in runs:
+                stop_run(run)
 
 
 def _or_stopped(job: Job) -> Answer | None:
@@ -81,45 +113,87 @@ def _or_stopped(job: Job) -> Answer | None:
         return None
 
 
-def loky(jobs: Iterator[Job], workers: int) -> Generator[Answer, None, None]:
-    """Runs jobs on worker processes of this machine, each of which watches one cell at a time.
+def streamed(jobs: Iterator[Job], workers: int, backend: str) -> Generator[Answer, None, None]:
+    """Runs jobs on the workers of a joblib backend, each of which watches one cell at a time.
 
     joblib gives up all its tasks when one of its workers dies (which takes more than a cell to do):
-    what was under way then starts again, up to `LIVES` times.
+    what was under way then starts again, up to `LIVES` times. A backend that cannot give answers
+    as they come is served in batches, whose answers come together.
     """
     flight: dict[int, Job] = {}
     deaths: Counter[int] = Counter()
+    runs: set[str] = set()
 
-    def take(more: Iterable[Job]) -> Iterator[Any]:
+    def noted(more: Iterator[Job]) -> Iterator[Job]:
         for job in more:
+            runs.add(job.run)
             flight[job.index] = job
-            yield delayed(_owned)(job, os.getpid())
+            yield job
 
-    try:
+    with ExitStack() as ending:
+        ending.callback(lambda: [stop_run(run) for run in runs])
+        if backend == "loky":
+            ending.callback(lambda: get_reusable_executor().shutdown(wait=True, kill_workers=True))
+        if backend == "ray":
+            _start_ray(workers, ending)
+        carry = _carrier(workers, backend)
         while True:
-            pool = Parallel(
-                workers, "loky", return_as="generator_unordered", pre_dispatch=workers, batch_size=1
-            )
             try:
-                for answer in pool(take(jobs)):
+                for answer in carry(noted(jobs)):
                     del flight[answer.index]
                     yield answer
                 return
-            except BrokenProcessPool:
+            except Exception as error:
+                if not flight:
+                    raise
                 deaths.update(flight.keys())
-                yield from (lost(job) for job in flight.values() if deaths[job.index] >= LIVES)
+                why = f"{type(error).__name__}: {error}"
+                yield from (lost(job, why) for job in flight.values() if deaths[job.index] >= LIVES)
                 again = [job for job in flight.values() if deaths[job.index] < LIVES]
                 flight.clear()
                 jobs = itertools.chain(again, jobs)
-    finally:
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+def _carrier(workers: int, backend: str) -> Callable[[Iterator[Job]], Iterable[Answer]]:
+    """jobs -> answers."""
+
+    def tasks(jobs: Iterable[Job]) -> Iterator[Any]:
+        return (delayed(_owned)(job, os.getpid()) for job in jobs)
+
+    def stream(jobs: Iterator[Job]) -> Iterable[Answer]:
+        words = {"return_as": "generator_unordered", "pre_dispatch": workers, "batch_size": 1}
+        return Parallel(workers, backend, **words)(tasks(jobs))
+
+    def batches(jobs: Iterator[Job]) -> Iterator[Answer]:
+        with Parallel(workers, backend, pre_dispatch="all", batch_size=1) as pool:
+            while batch := list(itertools.islice(jobs, BATCH * workers)):
+                yield from pool(tasks(batch))
+
+    try:
+        Parallel(workers, backend, return_as="generator_unordered")
+    except ValueError:
+        return batches
+    return stream
+
+
+def _start_ray(workers: int, ending: ExitStack) -> None:
+    """A ray of this machine with so many workers, unless the user's own cluster is named."""
+    import ray
+
+    if not ray.is_initialized():
+        local = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers}
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", **local)
+        ending.callback(ray.shutdown)
 
 
 def _owned(job: Job, owner: int) -> Answer:
-    """In a loky worker: Ctrl-C is the owner's to handle, and the owner's death ends the work."""
+    """In a worker: Ctrl-C is the owner's to handle, and the owner's death ends the work."""
     if os.getpid() != owner:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _die_with(owner)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getppid() == owner:
+            _die_with(owner)
     return isolated(job)
 
 
@@ -149,19 +223,21 @@ def dask(
     """
     with _client(workers, scheduler) as client:
         answers: queue.SimpleQueue = queue.SimpleQueue()
-        flight: dict[Future, Job] = {}
+        flight: dict[DaskFuture, Job] = {}
         runs: set[str] = set()
         try:
+            done: list[Answer] = []
             while True:
                 for job in itertools.islice(jobs, max(1, _threads(client)) - len(flight)):
                     future = client.submit(isolated, job, pure=False)
                     flight[future] = job
                     runs.add(job.run)
                     future.add_done_callback(answers.put)
+                yield from done
                 if not flight:
                     return
                 future = _next(answers, client)
-                yield _answer(future, flight.pop(future))
+                done = [_answer(future, flight.pop(future))]
         finally:
             with suppress(OSError, ValueError):
                 client.cancel(list(flight))
@@ -186,7 +262,7 @@ def _threads(client: "Client") -> int:
     return sum(client.nthreads().values())
 
 
-def _next(answers: queue.SimpleQueue, client: "Client") -> "Future":
+def _next(answers: queue.SimpleQueue, client: "Client") -> "DaskFuture":
     """The next future that is done; gives up when the cluster has had no worker for a minute."""
     alone = 0.0
     while True:
@@ -197,7 +273,7 @@ def _next(answers: queue.SimpleQueue, client: "Client") -> "Future":
             raise ValueError("the dask cluster has no workers left; what is done is recorded")
 
 
-def _answer(future: "Future", job: Job) -> Answer:
+def _answer(future: "DaskFuture", job: Job) -> Answer:
     """What a future brought; dask itself tries again elsewhere when a worker dies, some times."""
     error = None if future.cancelled() else future.exception()
     if future.cancelled() or isinstance(error, Stopped):

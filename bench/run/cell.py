@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.registry import METHODS, list_methods
+from bench.run.environments import Environment
 from bench.run.job import Answer, Job, Limits
 from bench.run.shape import Record, cell_of, clean, seal
 from bench.task import Task, seed_of
@@ -26,13 +27,14 @@ class Cell:
     Attributes:
         task: names the problem. method: a registered name, `module:Class`, or either with `=PATH`.
         device: where the method may compute. generator: fingerprint of the source that makes the
-            problem.
+            problem. environment: of the method's own packages, where it has one.
     """
 
     task: Task
     method: str
     device: str = "cpu"
     generator: str = ""
+    environment: Environment | None = None
 
     @property
     def seed(self) -> int:
@@ -51,11 +53,16 @@ class Cell:
             "settings": self.task.settings,
             "generator": self.generator,
             "method": self.method,
-            "method_settings": _settings(facts.get("settings", {})),
+            "method_settings": _settings(facts.get("settings", {})) | self.surroundings,
             "version": clean(facts.get("version", ""), 200),
             "source": clean(facts.get("source", ""), 100),
             "checkpoint": clean(facts.get("checkpoint", ""), 100),
         }
+
+    @property
+    def surroundings(self) -> dict[str, str]:
+        """What a record says of the method's own environment."""
+        return {"environment": self.environment.name} if self.environment else {}
 
     def job(self, index: int, run: str = "", limits: Limits = Limits()) -> Job:  # noqa: B008
         """The cell as a worker is given it."""
@@ -72,6 +79,7 @@ class Cell:
             limits=limits,
             run=run,
             home=str(Path.cwd()),
+            python=self.environment.python if self.environment else "",
         )
 
     def record(self, answer: Answer, launch: int = 0) -> Record:

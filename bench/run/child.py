@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from os import _exit, close, dup2, fork, getpid, getppid, open, waitpid
 from pathlib import Path
+from time import monotonic, sleep
 
 import networkx  # noqa: F401  what cells import when they first need it, before any clock runs
 import pandas  # noqa: F401
@@ -117,7 +118,7 @@ class MethodProcess:
             self._cell(header, self.channel.receive_handle())
 
     def _left(self) -> bool:
-        return bool(self.children.reap({})["left"])
+        return bool(self.children.reap({"pid": 0})["left"])
 
     def _calm(self) -> None:
         """No timer of the method's may reach its cells, nor its handler for dead children us."""
@@ -156,20 +157,27 @@ class Children:
         self.dead: dict[int, int] = {}
 
     def reap(self, header: Header) -> Header:
-        """Buries the dead; says how the one asked for ended, None while it lives, and what is left.
+        """Buries the dead; says how the one asked for ended, None where it lives on after a while.
 
-        `left` is whether any child lives, also one that this process has adopted.
+        `left` is whether any child lives, also one that this process has adopted. The one asked
+        for may be 0: all of them.
         """
-        left = True
+        end = monotonic() + header.get("wait", 0.0)
+        left = self._bury()
+        while left and header["pid"] not in self.dead and monotonic() < end:
+            sleep(0.0005)
+            left = self._bury()
+        return {"kind": "reaped", "status": self.dead.pop(header["pid"], None), "left": left}
+
+    def _bury(self) -> bool:
+        """Buries the dead; returns whether any child lives."""
         try:
-            while pid_status := waitpid(-1, os.WNOHANG):
-                if not pid_status[0]:
-                    break
-                self.dead[pid_status[0]] = os.waitstatus_to_exitcode(pid_status[1])
+            while found := waitpid(-1, os.WNOHANG):
+                if not found[0]:
+                    return True
+                self.dead[found[0]] = os.waitstatus_to_exitcode(found[1])
         except ChildProcessError:
-            left = False
-        status = self.dead.pop(header.get("pid", 0), None)
-        return {"kind": "reaped", "status": status, "left": left}
+            return False
 
 
 def _say_to(path: str) -> None:

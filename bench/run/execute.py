@@ -3,9 +3,9 @@
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from bench.registry import list_methods
 from bench.run.backends import engine_of
 from bench.run.cell import Cell, module_of
 from bench.run.environment import changed_sources, commit, processor, versions
+from bench.run.environments import Environment
 from bench.run.fingerprint import defines, sources_of
 from bench.run.grid import Known, run_cells
 from bench.run.interrupt import Interrupts
@@ -48,6 +49,7 @@ class Order:
         folder: of the results. jobs: workers. device: of the methods.
         force: methods to run again. retry: failed statuses to run again. fill: whether cells that
             lack a metric are run again.
+        environments: of methods that have one of their own.
         backend, scheduler, limits: see `bench.run.backends` and `Limits`.
         command: as typed. dry: only say what would run. quiet: no progress.
         finish: folder -> whatever is to be written and printed at the end.
@@ -62,9 +64,10 @@ class Order:
     force: Sequence[str] = ()
     retry: Sequence[str] = FAILED
     fill: bool = False
-    backend: str = "threading"
+    backend: str = "local"
     scheduler: str | None = None
     limits: Limits = Limits()
+    environments: Mapping[str, Environment] = field(default_factory=dict)
     command: str = ""
     dry: bool = False
     quiet: bool = False
@@ -118,7 +121,7 @@ class _Run:
         self.order, self.folder = order, order.folder
         self.name = f"{time.time_ns():x}"
         self.cells = [
-            Cell(task, method, order.device, order.generator)
+            Cell(task, method, order.device, order.generator, order.environments.get(method))
             for task in order.tasks
             for method in order.methods
         ]
@@ -162,6 +165,8 @@ class _Run:
 
     def _launch(self, todo: Sequence[Cell]) -> bool:
         """Computes cells, noted in run.json before and after; returns whether it was stopped."""
+        for environment in {cell.environment for cell in todo if cell.environment}:
+            environment.build()
         launches = read_launches(self.folder)
         launch = self._about_launch()
         write_launches(self.folder, [*launches, launch])
@@ -186,6 +191,11 @@ class _Run:
             "dirty": changed_sources(sources),
             "versions": versions(),
             "cpu": processor(),
+            "environments": {
+                method: environment.about()
+                for method, environment in self.order.environments.items()
+                if environment.ready
+            },
         }
 
     def _compute(self, todo: Sequence[Cell], launch: int, counts: Counter) -> bool:

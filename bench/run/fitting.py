@@ -140,12 +140,7 @@ class Fitting:
         chdir(self.folder)
 
     def _answer(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
-        does: dict[str, Callable] = {
-            "fit": self._fit,
-            "ask": self._ask,
-            "seen": self._seen,
-            "finish": self._finish,
-        }
+        does: dict[str, Callable] = {"fit": self._fit, "ask": self._ask, "seen": self._seen}
         try:
             return does[header["kind"]](header, arrays)
         except BaseException as error:  # sys.exit and the like end their own cell
@@ -174,20 +169,22 @@ class Fitting:
             "noise_space": str(self.scm.noise_space),
             "noise_metric": bool(member(self.scm, "noise_metric")),
             "can": can,
+            **self._peaks(),
         }, ()
 
     def _ask(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
         begun = time.perf_counter()
-        rows = [] if header["verb"] == "sample" else arrays[:1]
-        do = unpack(header["do"], arrays[len(rows) :], self.names) or None
+        given = 0 if header["verb"] == "sample" else 1
+        rows, more = arrays[:given], arrays[given:]
+        dos = [unpack(do, more[start:], self.names) or None for do, start in header["dos"]]
+        scms = [self.scm]
         if count := header.get("drawn"):
             scms = self._drawn(count, header["seed"], header.get("bootstrap", 0))
-            numbers = np.concatenate([self._verb(scm, header, rows, do) for scm in scms])
-        else:
-            numbers = self._verb(self.scm, header, rows, do)
+        numbers = np.concatenate([self._verb(s, header, rows, do) for do in dos for s in scms])
         if numbers.nbytes > BODY_MOST:
             raise ValueError(f"the method answered {header['verb']} with {numbers.size} numbers")
-        return {"kind": "answered", "seconds": time.perf_counter() - begun}, (numbers,)
+        told = {"kind": "answered", "seconds": time.perf_counter() - begun, **self._peaks()}
+        return told, (numbers,)
 
     def _verb(self, scm: SCM, header: Header, rows: list, do: Do | None) -> np.ndarray:
         if header["verb"] == "sample":
@@ -221,10 +218,9 @@ class Fitting:
             seen = None
         return {"kind": "seen", "seen": None if seen is None else bool(seen)}, ()
 
-    def _finish(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
+    def _peaks(self) -> Header:
         peaks = {"peak_rss_mb": round(peak_memory_mb(), 1)}
-        peaks["peak_device_mb"] = peak_device_mb(self.device)
-        return {"kind": "finished", **peaks}, ()
+        return peaks | {"peak_device_mb": peak_device_mb(self.device)}
 
 
 def _task(header: Header) -> Task:

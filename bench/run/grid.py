@@ -64,6 +64,9 @@ class Known:
             return False
         if key["generator"] != cell.generator or key["source"] != self._source(cell.method):
             return False
+        environment = key["method_settings"].get("environment")
+        if environment != cell.surroundings.get("environment"):
+            return False
         if key["version"] == UNAVAILABLE:
             return self._facts(cell).get("version") == UNAVAILABLE
         checkpoint = key["checkpoint"]

@@ -22,6 +22,7 @@ class Job:
         method: as asked for. module: where its class is. device: where it may compute.
         seed: of the method's own randomness. limits: see `Limits`.
         run: names the run, so that all of it can be stopped. home: the folder of `module:Class`.
+        python: interpreter of the method's own environment, "" where it has none.
     """
 
     index: int
@@ -36,6 +37,7 @@ class Job:
     limits: Limits = Limits()
     run: str = ""
     home: str = "."
+    python: str = ""
 
 
 @dataclass(frozen=True)

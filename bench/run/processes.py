@@ -44,6 +44,7 @@ FAMILY_EVERY_S = 1.0
 START_S, REAP_S = 300.0, 5.0
 OUTPUT_MOST, OUTPUT_SHOWN = 64 * 2**20, 64 * 2**10
 FORKS = sys.platform == "linux"
+CHILD, FOREIGN = "bench.run.child", str(Path(__file__).with_name("foreign.py"))
 PREFIX, OWNER = "bench-run-", "owner.json"
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
@@ -81,16 +82,9 @@ class Child:
         Raises:
             Closed, Broken, Ended: this one does not answer.
         """
-        end = time.monotonic() + REAP_S
-        while time.monotonic() < end:
-            told, _ = self.ask({"kind": "reap", "pid": pid}, (), until(REAP_S))
-            self.facts["left"] = told.get("left") is True
-            if isinstance(told.get("status"), int):
-                return told["status"]
-            if not self.facts["left"]:
-                return None
-            time.sleep(0.002)
-        return None
+        told, _ = self.ask({"kind": "reap", "pid": pid, "wait": REAP_S}, (), until(2 * REAP_S))
+        self.facts["left"] = told.get("left") is True
+        return told["status"] if isinstance(told.get("status"), int) else None
 
     def forget(self) -> None:
         """Lets go of its connection and removes its files."""
@@ -104,20 +98,25 @@ class Base:
 
     Args:
         home: folder in which `module:Class` is looked for. device: of the methods.
+        python: interpreter of a method's own environment, "" where it is ours.
+
+    Raises:
+        OSError: there is no such interpreter.
     """
 
-    def __init__(self, home: str, device: str) -> None:
+    def __init__(self, home: str, device: str, python: str = "") -> None:
         self.home, self.device, self.count, self.is_ready = home, device, 0, False
         self.forks = FORKS and not device.startswith("cuda")
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         channel, theirs = Channel.pair()
         output = self.folder / "output"
+        command = [python, "-P", "-s", FOREIGN] if python else [sys.executable, "-m", CHILD]
         with theirs, output.open("ab") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bench.run.child", str(theirs.fileno()), str(self.folder)],
+                [*command, str(theirs.fileno()), str(self.folder)],
                 pass_fds=[theirs.fileno()],
                 cwd=home if Path(home).is_dir() else None,
-                env=self._environment(),
+                env=self._environment(bool(python)),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
@@ -128,10 +127,11 @@ class Base:
         mine["base"] = [self.process.pid, started(self.process.pid)]
         (self.folder / OWNER).write_text(json.dumps(mine))
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, foreign: bool) -> dict[str, str]:
         package = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), package)))
-        own = {TAG: self.folder.name, "TMPDIR": str(self.folder), "PYTHONPATH": path}
+        own = {TAG: self.folder.name, "TMPDIR": str(self.folder)}
+        own |= {"PYTHONPATH": "" if foreign else path}
         own |= {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
         if self.forks:
             own["CUDA_VISIBLE_DEVICES"] = ""

@@ -10,12 +10,14 @@ import pickle
 import re
 import sys
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.method import Completed
 from bench.metrics import METRICS, Metric, node_residuals
 from bench.reading.do import pack
 from bench.run.fitting import failure
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HELD_BYTES = 256 * 2**20
+SERIES_BYTES = 16 * 2**20
 REASON_MOST = 300
 KNOWN = name_metrics({name: metric.version for name, metric in METRICS.items()})
 
@@ -41,16 +44,49 @@ class Wrong(Exception):
     """The method answered with something that is no answer; the message says why."""
 
 
+@dataclass
+class Series:
+    """Questions of one verb about the same rows [N, D], all asked when the first of them is."""
+
+    rows: np.ndarray
+    dos: Sequence[Do | None]
+    answers: np.ndarray | None = None  # [len(dos), N, D]
+
+    def place(self, rows: np.ndarray, do: Do | None) -> int | None:
+        """Which of them a question is, None where it is none of them."""
+        if len(self.dos) * self.rows.nbytes > SERIES_BYTES or not np.array_equal(rows, self.rows):
+            return None
+        return next((k for k, mine in enumerate(self.dos) if mine is do), None)
+
+
+def foreseen(problem: Problem) -> dict[str, Series]:
+    """The questions, by verb, that metrics ask of every estimate: a message each is slow."""
+    if problem.query_noise_rows is None or not problem.clamps:
+        return {}
+    dos = [intervention.do for intervention in problem.interventions]
+    return {
+        "generate": Series(problem.query_noise_rows, [None, *dos]),
+        "counterfactual": Series(problem.query_rows, dos),
+    }
+
+
 class Asked(SCM):
     """An estimate in another process.
 
     Args:
         names: columns. channel: to whoever asks it. facts: what its process said when it had
-            fitted.
+            fitted. series: see `foreseen`.
     """
 
-    def __init__(self, names: tuple[str, ...], channel: Channel, facts: Header) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        channel: Channel,
+        facts: Header,
+        series: Mapping[str, Series] | None = None,
+    ) -> None:
         super().__init__(names)
+        self.series = series or {}
         self.channel = channel
         self.noise_space = facts["noise_space"]
         self.noise_metric = facts["noise_metric"]
@@ -75,7 +111,8 @@ class Asked(SCM):
         self, n: int, do: Do | None = None, seed: int = 0, noise: str = "empirical"
     ) -> "pd.DataFrame":
         """See `SCM`."""
-        return self._asked({"verb": "sample", "n": n, "seed": seed, "noise": noise}, (), do, n)
+        words = {"verb": "sample", "n": n, "seed": seed, "noise": noise}
+        return as_frame(self._numbers(words, (), [do], n), self.names)
 
     def drawn(
         self, verb: str, df: "pd.DataFrame", do: Do, count: int, seed: int, bootstrap: int = 0
@@ -87,27 +124,55 @@ class Asked(SCM):
         """
         rows = to_array(df, self.names)
         words = {"verb": verb, "drawn": count, "seed": seed, "bootstrap": bootstrap}
-        numbers = self._numbers(words, (rows,), do, (count * len(rows), len(self.names)))
-        return numbers.reshape(count, *rows.shape)
+        return self._numbers(words, (rows,), [do], count * len(rows)).reshape(count, *rows.shape)
 
     def _rows(self, verb: str, df: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
-        rows = to_array(df, self.names)
-        return self._asked({"verb": verb}, (rows,), do, len(rows))
+        rows, series = to_array(df, self.names), self.series.get(verb)
+        place = series.place(rows, do) if series else None
+        if place is None:
+            return as_frame(self._numbers({"verb": verb}, (rows,), [do], len(rows)), self.names)
+        if series.answers is None:
+            count = len(series.dos) * len(rows)
+            answers = self._numbers({"verb": verb}, (rows,), series.dos, count)
+            series.answers = answers.reshape(-1, *rows.shape)
+        return as_frame(series.answers[place], self.names)
 
-    def _asked(self, words: Header, rows: tuple, do: Do | None, n: int) -> "pd.DataFrame":
-        return as_frame(self._numbers(words, rows, do, (n, len(self.names))), self.names)
-
-    def _numbers(self, words: Header, rows: tuple, do: Do | None, expected: tuple) -> np.ndarray:
-        packed, more = pack(do or {}, self.names)
-        self.channel.send({"kind": "ask", "do": packed, **words}, (*rows, *more))
+    def _numbers(
+        self, words: Header, rows: tuple, dos: Sequence[Do | None], count: int
+    ) -> np.ndarray:
+        """The answers to one question under each do(), below each other, [count, D]."""
+        packed, more = [], []
+        for do in dos:
+            told, values = pack(do or {}, self.names)
+            packed.append([told, len(more)])
+            more += values
+        self.channel.send({"kind": "ask", "dos": packed, **words}, (*rows, *more))
         header, data = self.channel.receive()
         if header["kind"] != "answered":
             raise Abandoned
-        arrays = arrays_of(header, data)
+        arrays, expected = arrays_of(header, data), (count, len(self.names))
         if len(arrays) != 1 or arrays[0].shape != expected:
             shapes = ", ".join(str(a.shape) for a in arrays)
             raise Wrong(f"the method answered {words['verb']} with shape {shapes}, not {expected}")
         return arrays[0]
+
+
+class TwoVerbs:
+    """`noise` and `generate` of an estimate in an environment of its own, which has no others."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.noise, self.generate = asked.noise, asked.generate
+        self.noise_metric = asked.noise_metric
+
+
+def _estimate(problem: Problem, channel: Channel, header: Header) -> SCM:
+    """What metrics and questions are asked of."""
+    asked = Asked(problem.data.names, channel, header, foreseen(problem))
+    if not header["bare"]:
+        return asked
+    whole = Completed(TwoVerbs(asked), problem.data, asked.noise_space)
+    whole.label, whole.can_draw = asked.label, False
+    return whole
 
 
 class Scorer:
@@ -166,7 +231,7 @@ class Scorer:
 
     def _score(self, header: Header) -> tuple[Header, Any]:
         _, problem = next(reversed(self.held.values()))
-        estimate = Asked(problem.data.names, self.channel, header)
+        estimate = _estimate(problem, self.channel, header)
         told: Header = {"kind": "scored", "known": KNOWN}
         try:
             if problem.score:

@@ -3,9 +3,12 @@
 import contextlib
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from bench.registry import target
 from bench.run.family import descendants, kill, kill_descendants, psutil_of
+from bench.run.fingerprint import fingerprint_of
 from bench.run.frames import Broken, Closed, Header, Tick, text_of
 from bench.run.job import Answer, Ended, Job, Limits, Stopped
 from bench.run.processes import REAP_S, START_S, Child, Watch, death, until
@@ -63,6 +66,8 @@ class Computation:
         worker = self.worker
         base = worker.prepare(self.job.home, self.job.device)
         starter = worker.scoring if what == "scorer" else base
+        if what == "method" and self.job.python:
+            base = starter = worker.abroad(self.job.home, self.job.device, self.job.python)
         waiting = until(START_S, self._stop)
         try:
             return starter.start(what, header, parent or base.child, waiting)
@@ -135,6 +140,7 @@ class Computation:
     def _started(self, warm: bool) -> Child:
         """A method's process, loaded; warmed up where that leaves it fit to be forked."""
         words = {"method": self.job.method, "module": self.job.module, "warm": warm}
+        words["class"] = target(self.job.method).partition(":")[2]
         method = self._start("method", words)
         try:
             self._introduced(method)
@@ -162,7 +168,7 @@ class Computation:
         watch = Watch(limits, self._stop, method)
         try:
             found, data = method.channel.receive(watch)
-            self.facts["source"] = str(found.get("source", ""))
+            self.facts["source"] = str(found.get("source", "")) or self._source()
             if found.get("kind") == "found":
                 found, data = method.channel.receive(watch)
         except (Closed, Broken) as error:
@@ -181,6 +187,10 @@ class Computation:
         self.facts["pretrain_s"] = _measured(found.get("pretrain_s"))
         self.facts["sees_problem"] = found.get("sees_problem") is True
         method.facts |= {"said": dict(self.facts), "import_s": watch.seconds()}
+
+    def _source(self) -> str:
+        """Of a method whose own environment cannot tell."""
+        return fingerprint_of(self.job.module, Path(self.job.home))
 
     def _calm(self, method: Child) -> bool:
         """Whether a method's process got through its warm-up without threads or children left."""
@@ -272,20 +282,23 @@ class Computation:
         fit = {"kind": "fit", "names": names, "seed": job.seed, **task, **shapes}
         fitted, _ = self._asked(cell, fit, numbers, watch)
         self.run["fit_s"], self.run["query_s"] = _measured(fitted.get("seconds")), 0.0
+        self._peaks(fitted)
         self._score(cell, fitted, watch)
         if self.facts["checkpoint"] or self.facts["pretrain_s"] is not None:
             seen, _ = self._asked(cell, {"kind": "seen", **task}, b"", watch)
             self.result["seen_in_training"] = (
                 seen.get("seen") if seen.get("seen") in (True, False) else None
             )
-        peaks, _ = self._asked(cell, {"kind": "finish"}, b"", watch)
-        self.run |= {n: _measured(peaks.get(n)) for n in ("peak_rss_mb", "peak_device_mb")}
         self.whole = True
+
+    def _peaks(self, told: Header) -> None:
+        self.run |= {n: _measured(told.get(n)) for n in ("peak_rss_mb", "peak_device_mb")}
 
     def _score(self, cell: Child, fitted: Header, watch: Watch) -> None:
         scorer = self.worker.scorer
         can = fitted.get("can") if isinstance(fitted.get("can"), list) else []
         words = {"noise_space": str(fitted.get("noise_space")), "can": [str(c) for c in can]}
+        words["bare"] = fitted.get("bare") is True
         words["noise_metric"] = fitted.get("noise_metric") is not False
         words["method"] = self.job.method
         with self._scorer_lives(scorer):
@@ -298,6 +311,7 @@ class Computation:
                 self._abandon(scorer)
                 raise
             self.run["query_s"] = round(self.run["query_s"] + _measured(answered.get("seconds")), 4)
+            self._peaks(answered)
             with self._scorer_lives(scorer):
                 header = {"kind": "answered", "shapes": answered.get("shapes")}
                 scorer.channel.forward(header, numbers, watch)

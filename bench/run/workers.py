@@ -23,6 +23,7 @@ class Worker:
         self.scoring: Base | None = None  # another base only where nothing is forked
         self.scorer: Child | None = None
         self.methods: OrderedDict[str, Child] = OrderedDict()
+        self.foreign: dict[int, Base] = {}  # of methods in environments of their own, by number
         self.failed: dict[str, tuple[Ended, dict[str, Any]]] = {}
 
     def prepare(self, home: str, device: str) -> Base:
@@ -34,10 +35,26 @@ class Worker:
             self.scoring = self.base if self.base.forks else Base(home, device)
         return self.base
 
+    def abroad(self, home: str, device: str, python: str) -> Base:
+        """A base for one method, under the interpreter of the method's own environment.
+
+        Raises:
+            Ended: there is none.
+        """
+        try:
+            base = Base(home, device, python)
+        except OSError as error:
+            raise Ended("error", f"the method's environment has no Python: {error}") from error
+        self.foreign[base.child.pid] = base
+        return base
+
     def end(self) -> None:
         """Ends all of its processes."""
-        bases = {id(base): base for base in (self.base, self.scoring) if base}
+        bases = {
+            id(base): base for base in (self.base, self.scoring, *self.foreign.values()) if base
+        }
         self.base = self.scoring = self.scorer = None
+        self.foreign.clear()
         self.methods.clear()
         for base in bases.values():
             base.end()
@@ -47,7 +64,9 @@ class Worker:
         scorer = self.scorer is child
         self.methods = OrderedDict((n, c) for n, c in self.methods.items() if c is not child)
         self.scorer = None if scorer else self.scorer
-        if self.base is None or self.scoring is None:
+        if foreign := self.foreign.pop(child.pid, None):
+            foreign.end()
+        elif self.base is None or self.scoring is None:
             self.end()
         elif self.base is not self.scoring:  # it is a base itself
             self._replace(scorer)

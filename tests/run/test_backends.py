@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.registry import find_suite, load_suite
-from bench.run.backends import dask, loky, threads
+from bench.registry import Unavailable, find_suite, load_suite
+from bench.run.backends import dask, engine_of, streamed, threads
 from bench.run.cell import Cell
 from bench.run.grid import run_cells
 from bench.run.records import RecordFile, read_records
@@ -43,7 +43,9 @@ def reference(tmp_path_factory):
 
 @pytest.mark.slow
 def test_loky_gives_the_bytes_of_threads_though_a_worker_is_killed(reference, tmp_path):
-    for done, _ in enumerate(run_all(tmp_path, partial(loky, workers=2), CELLS[::-1])):
+    for done, _ in enumerate(
+        run_all(tmp_path, partial(streamed, workers=2, backend="loky"), CELLS[::-1])
+    ):
         if done == 0:
             workers = [p for p in psutil.Process().children() if "loky" in " ".join(p.cmdline())]
             assert workers
@@ -74,6 +76,48 @@ def test_dask_starts_a_cluster_of_its_own(reference, tmp_path):
     where = ["--where", "scenario=LIN_IN", "graph_kind=er,sf_in", "--methods", ",".join(METHODS)]
     assert main([*grid, *where, "--out", str(tmp_path)]) == 2
     assert results(tmp_path) == reference
+
+
+FORTY = load_suite("lorch", "smoke", scms=2)
+TWENTY = [
+    Cell(task, m, "cpu", find_suite("lorch").generator) for task in FORTY for m in METHODS[:1]
+]
+HANDS = {"multiprocessing": "joblib", "loky": "joblib", "dask": "distributed", "ray": "ray"}
+
+
+@pytest.fixture(scope="module")
+def twenty(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("twenty")
+    assert len(list(run_all(folder, engine_of("local", 2), TWENTY))) == len(TWENTY) == 20
+    return results(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", HANDS)
+def test_every_engine_gives_the_same_bytes(backend, twenty, tmp_path):
+    pytest.importorskip(HANDS[backend], reason=f"{HANDS[backend]} is not installed")
+    given = [record for _, record in run_all(tmp_path, engine_of(backend, 2), TWENTY)]
+    assert {r["result"]["status"] for r in given} == {"ok"}
+    assert results(tmp_path) == twenty
+
+
+def test_what_cannot_stream_keeps_records_after_each_batch(twenty, tmp_path):
+    """One worker in this process takes four cells at once, and four records follow."""
+    taken = []
+    with RecordFile(tmp_path) as file:
+        cells = TWENTY[:6]
+        engine = partial(streamed, workers=1, backend="sequential")
+        told = run_cells(cells, file, engine, "batches", started=taken.append)
+        for done, _ in enumerate(told, 1):
+            assert len(taken) == (4 if done <= 4 else 6)
+            assert len(read_records(tmp_path).current) == done
+    assert results(tmp_path).items() <= twenty.items()
+
+
+def test_a_backend_that_is_not_there_is_one_line(tmp_path):
+    for name, said in (("rai", "joblib has no rai; there are"), ("no_such:b", "needs no_such")):
+        with pytest.raises((ValueError, Unavailable), match=said):
+            engine_of(name, 2)
 
 
 @settings(max_examples=8, deadline=None)

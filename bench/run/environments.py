@@ -1,0 +1,131 @@
+"""Environments of methods whose packages cannot stand beside ours: built once, named and hashed.
+
+`--env NAME=requirements.txt` gives the method NAME a virtual environment with what the file names.
+It lives in the user's cache under a name that is the hash of the file and of Python's version, so
+that every run with the same file finds it built.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+READY, SAID = "ready.json", "build.log"
+NEEDED = ("numpy", "pandas", "networkx")
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A method's own environment.
+
+    Attributes:
+        requirements: the file. folder: of the virtual environment, built or to be built.
+        sha: of the file's text and Python's version.
+    """
+
+    requirements: Path
+    folder: Path
+    sha: str
+
+    @property
+    def python(self) -> str:
+        """Its interpreter."""
+        part = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+        return str(self.folder.joinpath(*part))
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is built."""
+        return (self.folder / READY).is_file()
+
+    @property
+    def name(self) -> str:
+        """As a record names it."""
+        return f"{self.requirements.name} {self.sha[:16]}"
+
+    def build(self) -> None:
+        """Builds it, unless it stands already.
+
+        Raises:
+            ValueError: a package cannot be installed; the last lines say why.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.folder}.lock"):
+            if self.ready:
+                return
+            shutil.rmtree(self.folder, ignore_errors=True)
+            print(f"building an environment for {self.requirements} in {self.folder}", flush=True)
+            uv = shutil.which("uv")
+            pip = [self.python, "-m", "pip", "--disable-pip-version-check"]
+            if uv:
+                self._do([uv, "venv", "--quiet", "--python", sys.executable, str(self.folder)])
+                pip = [uv, "pip", "--python", self.python]
+            else:
+                self._do([sys.executable, "-m", "venv", str(self.folder)])
+            self._do([*pip, "install", "-r", str(self.requirements)])
+            self._do([self.python, "-c", f"import {', '.join(NEEDED)}"])
+            frozen = self._do([*pip, "freeze"]).split("\n")
+            told = {"python": platform.python_version(), "installed": [x for x in frozen if x]}
+            (self.folder / READY).write_text(json.dumps(told), encoding="utf-8")
+
+    def _do(self, command: Sequence[str]) -> str:
+        outside = {n: v for n, v in os.environ.items() if n not in ("PYTHONPATH", "PYTHONHOME")}
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", env=outside
+        )
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip().splitlines()[-SHOWN:]
+            raise ValueError(
+                f"--env: no environment for {self.requirements} (its packages, and "
+                f"{', '.join(NEEDED)}, must install together): {' | '.join(said)}"
+            )
+        return done.stdout
+
+    def about(self) -> dict[str, Any]:
+        """What a launch says of it: the file, its sha, Python's version and what is installed."""
+        told = json.loads((self.folder / READY).read_text(encoding="utf-8"))
+        return {"requirements": str(self.requirements), "sha": self.sha, **told}
+
+
+def environment_of(requirements: Path) -> Environment:
+    """The environment of a requirements file; nothing is built.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    try:
+        text = requirements.read_bytes()
+    except OSError as error:
+        raise ValueError(f"--env: cannot read {requirements}: {error.strerror}") from error
+    version = ".".join(platform.python_version_tuple()[:2])
+    sha = hashlib.sha256(text + f"\npython {version}".encode()).hexdigest()
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = home / "condfip-bench" / "environments" / f"{requirements.stem}-{sha[:16]}"
+    return Environment(requirements, folder, sha)
+
+
+def read_environments(words: Sequence[str], methods: Sequence[str]) -> Mapping[str, Environment]:
+    """{method: environment} of NAME=requirements.txt, ...
+
+    Raises:
+        ValueError: not of that form, a method that the run has not, or a file that is not there.
+    """
+    found = {}
+    for word in words:
+        name, equals, path = word.rpartition("=")
+        if not equals or not path:
+            raise ValueError(f"--env {word} is not of the form NAME=requirements.txt")
+        if name not in methods:
+            raise ValueError(f"--env: unknown method {name}; the run has {', '.join(methods)}")
+        found[name] = environment_of(Path(path))
+    return found

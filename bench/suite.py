@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from itertools import product
+from math import prod
 from typing import Any
 
 from bench.task import DRAW, Task
 
 Values = Sequence[Any]
 Settings = dict[str, Any]
+TASKS_MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,15 @@ class Suite:
         """The tasks of a preset, with some axes set to other values.
 
         Raises:
-            ValueError: unknown preset, axis or value, or two tasks have one name.
+            ValueError: unknown preset, axis or value, two tasks of one name, or too many.
         """
         if preset not in self.presets:
             raise ValueError(f"unknown preset {preset}; {self.name} has {', '.join(self.presets)}")
         chosen = self.parse(axes)
         grids = [{**self.axes, **block, **chosen} for block in self.presets[preset]]
+        asked = sum(_points(grid) for grid in grids)
+        if asked > TASKS_MOST:
+            raise ValueError(f"these settings ask for {asked} problems, more than {TASKS_MOST}")
         tasks = list(dict.fromkeys(task for grid in grids for task in self._grid(grid, seed)))
         by_name = {task.name: task for task in tasks}
         if clash := [task for task in tasks if by_name[task.name] != task]:
@@ -142,6 +147,11 @@ class Suite:
                 task = self._make({**settings, "index": index, "seed": seed})
                 if task is not None:
                     yield task
+
+
+def _points(grid: Mapping[str, Values]) -> int:
+    draws = max(grid.get("scms", (1,)))
+    return draws * prod(len(values) for axis, values in grid.items() if axis != "scms")
 
 
 def _choice(axis: str, value: object, choices: Values) -> Any:

@@ -2,7 +2,7 @@
 
 import gzip
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from bench.run.records import (
 )
 from bench.run.shape import canonical
 
+Bar = Callable[[Sequence[str], str], Iterable[str]]
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -41,11 +43,16 @@ class Outputs:
     counts: dict[str, int]
 
 
-def write_outputs(folder: Path, shown: Shown = EVERYTHING) -> Outputs:
+def _plainly(names: Sequence[str], about: str) -> Iterable[str]:
+    return names
+
+
+def write_outputs(folder: Path, shown: Shown = EVERYTHING, bar: Bar = _plainly) -> Outputs:
     """Makes results.csv, tables/ and figures/ of everything that a folder's records hold.
 
     Args:
         folder: of the run. shown: what the tables given back are about.
+        bar: (kinds of figures, about) -> the same, while someone is told how far they are.
 
     Raises:
         ValueError: the folder holds no results.
@@ -53,7 +60,7 @@ def write_outputs(folder: Path, shown: Shown = EVERYTHING) -> Outputs:
     frame = read_results(folder)
     write_csv(frame, folder / "results.csv")
     write_tables(frame, folder / "tables")
-    figures = write_figures(frame, folder / "figures")
+    figures = write_figures(frame, folder / "figures", bar=bar)
     part = shown.of(frame)
     return Outputs(tables_of(part), figures, frame.attrs["notes"], counts(part))
 
@@ -78,12 +85,15 @@ def write_tables(frame: pd.DataFrame, folder: Path, forms: Iterable[str] = FORMA
     return written
 
 
-def write_figures(frame: pd.DataFrame, folder: Path, kinds: Iterable[str] = ()) -> list[Path]:
+def write_figures(
+    frame: pd.DataFrame, folder: Path, kinds: Iterable[str] = (), bar: Bar = _plainly
+) -> list[Path]:
     """Draws the kinds asked for, or all that say something about these rows, as PNG and PDF."""
     if not metrics_of(frame):
         return []
     chosen = list(kinds) or kinds_for(frame)
-    return [path for kind in chosen for path in save(PLOTS[kind](frame), folder, kind)]
+    drawn = bar(chosen, "drawing figures")
+    return [path for kind in drawn for path in save(PLOTS[kind](frame), folder, kind)]
 
 
 def publish(folder: Path, target: Path) -> list[Path]:

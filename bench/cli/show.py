@@ -32,6 +32,7 @@ from bench.registry import (
     names,
 )
 from bench.run.execute import OK, SOME_FAILED, known_methods
+from bench.run.progress import bar
 from bench.run.records import read_launches
 
 PAPER = "paper"
@@ -107,10 +108,11 @@ def finish(options: argparse.Namespace, folder: Path) -> None:
     narrowed = Shown(
         known_methods(split(options.methods) or default_methods()), tasks=_asked_tasks(options)
     )
-    made = write_outputs(folder, narrowed)
-    for table in made.tables:
-        print("\n" + render(table))
-    print(beside_published(folder, narrowed))
+    made = write_outputs(folder, narrowed, bar(options.quiet))
+    if not options.quiet:
+        for table in made.tables:
+            print("\n" + render(table))
+        print(beside_published(folder, narrowed))
     print(
         f"results: {folder}/results.csv; tables: {folder}/tables; "
         f"figures: {folder}/figures ({len(made.figures)} files)"

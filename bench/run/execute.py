@@ -20,9 +20,9 @@ from bench.run.grid import Known, run_cells
 from bench.run.interrupt import Interrupts
 from bench.run.job import Limits
 from bench.run.locking import only_run_of
-from bench.run.processes import sweep_left
 from bench.run.progress import Progress
 from bench.run.records import (
+    FILE,
     RecordFile,
     Records,
     drifts,
@@ -33,6 +33,7 @@ from bench.run.records import (
 )
 from bench.run.schedule import Expectations, longest_first
 from bench.run.shape import FAILED, FINISHED, Record, cell_of
+from bench.run.sweep import sweep_left
 from bench.run.units import duration
 from bench.run.workers import stop_run
 from bench.task import Task
@@ -51,7 +52,7 @@ class Order:
             lack a metric are run again.
         environments: of methods that have one of their own.
         backend, scheduler, limits: see `bench.run.backends` and `Limits`.
-        command: as typed. dry: only say what would run. quiet: no progress.
+        command: as typed. dry: only say what would run. quiet: say only failures.
         finish: folder -> whatever is to be written and printed at the end.
     """
 
@@ -140,11 +141,10 @@ class _Run:
             print(line)
         known = Known(self.records, self.name, self.order.force, self.order.retry, self._metrics())
         todo = known.pending(self.cells)
-        print(
+        self._say(
             f"{len(self.order.tasks)} problems x {len(self.order.methods)} methods = "
             f"{len(self.cells)} cells: {len(self.cells) - len(todo)} done before, "
-            f"{len(todo)} to run",
-            flush=True,
+            f"{len(todo)} to run"
         )
         if self.order.dry:
             self._print_plan(todo)
@@ -153,6 +153,10 @@ class _Run:
         sweep_temporaries(self.folder)
         interrupted = bool(todo) and self._launch(todo)
         return self._end(interrupted)
+
+    def _say(self, line: str) -> None:
+        if not self.order.quiet or self.order.dry:
+            print(line, flush=True)
 
     def _metrics(self) -> str | None:
         """What names the metrics that there are, where the order wants all of them."""
@@ -175,7 +179,8 @@ class _Run:
             return self._compute(todo, len(launches), counts)
         finally:
             launch |= {"seconds": round(time.monotonic() - begun, 1), "cells": dict(counts)}
-            write_launches(self.folder, [*launches, launch])
+            if (self.folder / FILE).exists():  # else it was moved or deleted meanwhile
+                write_launches(self.folder, [*launches, launch])
 
     def _about_launch(self) -> dict[str, Any]:
         modules = {module_of(method) for method in self.order.methods}
@@ -201,7 +206,8 @@ class _Run:
     def _compute(self, todo: Sequence[Cell], launch: int, counts: Counter) -> bool:
         order = self.order
         log = self.folder / "logs" / f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
-        progress = Progress(todo, order.jobs, self.expectations, log, order.quiet)
+        workers = None if order.scheduler else order.jobs
+        progress = Progress(todo, workers, self.expectations, log, order.quiet)
         with RecordFile(self.folder) as file, progress, Interrupts() as interrupts:
             progress.note(order.command)
             answers = run_cells(
@@ -239,15 +245,23 @@ class _Run:
             print(f"interrupted: {counts_of(statuses)}, of {len(self.cells)} cells")
             print(f"resume with: {self.order.command}", flush=True)
             return INTERRUPTED
+        if lacking := len(mine) - statuses.total():
+            raise ValueError(
+                f"{lacking} of {len(mine)} cells have no record in {self.folder}: something else "
+                f"wrote there; again: {self.order.command}"
+            )
         if self.order.finish:
             self.order.finish(self.folder)
-        print(f"cells: {counts_of(statuses)}")
+        self._say(f"cells: {counts_of(statuses)}")
         if after.stale:
-            print(f"{after.stale} older records of these cells are left out of tables")
+            self._say(f"{after.stale} older records of these cells are left out of tables")
         for line in after.older:
-            print(line)
+            self._say(line)
         if any(statuses[s] for s in FAILED):
-            print(f"failures: tracebacks in {self.folder}/logs; again on: {self.order.command}")
+            told = f"{counts_of(statuses)}: " if self.order.quiet else ""
+            print(
+                f"failures: {told}tracebacks in {self.folder}/logs; again on: {self.order.command}"
+            )
             return SOME_FAILED
         return OK
 

@@ -11,10 +11,10 @@ from typing import Any
 from bench.run.backends import Engine
 from bench.run.cell import Cell, module_of
 from bench.run.fingerprint import fingerprint_of
+from bench.run.introduction import UNAVAILABLE, introduced
 from bench.run.job import Answer, Limits
 from bench.run.records import RecordFile, Records, write_text
 from bench.run.shape import FAILED, FINISHED, Record, cell_of, clean
-from bench.run.supervisor import UNAVAILABLE, introduced
 
 NO_LIMITS = Limits()
 
@@ -126,6 +126,7 @@ def run_cells(
 
 def keep(file: RecordFile, record: Record, answer: Answer) -> None:
     """Appends a record, and writes the log of a cell that failed."""
+    file.check_there()
     log = log_path(file.path.parent, record["key"])
     if record["result"]["status"] in FAILED:
         write_text(log, answer.log or answer.reason)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+REASON_MOST = 100_000  # characters of an exception that may be its reason; the log has all
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -75,3 +77,17 @@ class Ended(Exception):
     def __init__(self, status: str, reason: str, log: str = "") -> None:
         super().__init__(status, reason)
         self.status, self.reason, self.log = status, reason, log or f"{status}: {reason}"
+
+
+def failed(header: dict[str, Any], text: str) -> Ended:
+    """What a process told of its failure: the words of its header, and its text."""
+    known = header.get("status") in ("error", "oom", "skipped")
+    length = header.get("reason_length")
+    reason = text[: min(length, REASON_MOST)] if isinstance(length, int) else text[:REASON_MOST]
+    return Ended(header["status"] if known else "error", reason, text)
+
+
+def measured(value: Any) -> float | None:
+    """A number that a method's process told: a measurement, or nothing."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
+    return round(float(value), 4) if good else None

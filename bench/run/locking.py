@@ -8,6 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bench.run.records import write_text
+
 LOCK, HOLDER = ".lock", ".holder"
 
 
@@ -21,6 +23,8 @@ def only_run_of(folder: Path) -> Iterator[None]:
     lock, holder = FileLock(folder / LOCK, blocking=False), folder / HOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if (folder / LOCK).is_symlink():  # its target would be emptied
+            raise ValueError(f"{folder / LOCK} is a link; remove it, a run follows none there")
         lock.acquire()
     except Timeout:
         who = "another process"
@@ -34,7 +38,7 @@ def only_run_of(folder: Path) -> Iterator[None]:
         raise ValueError(f"cannot write to {folder}: {error.strerror or error}") from error
     with lock:
         try:
-            holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            write_text(holder, f"process {os.getpid()} on {platform.node()}\n")
             yield
         finally:
             with contextlib.suppress(OSError):

@@ -19,12 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from bench.run.family import (
     TAG,
@@ -37,7 +35,7 @@ from bench.run.family import (
     started,
     tagged,
 )
-from bench.run.frames import Broken, Channel, Header, Tick, nothing
+from bench.run.frames import Broken, Channel, Closed, Header, Tick, nothing
 from bench.run.job import Ended, Limits
 
 FAMILY_EVERY_S = 1.0
@@ -246,29 +244,14 @@ def death(code: int | None) -> tuple[str, str]:
     return "error", f"the process died of {name}"
 
 
-def sweep_left() -> None:
-    """Ends what a run that was killed left on this machine: processes and folders.
-
-    Each base's folder names its owner and itself by number and start time.
-    """
-    for folder in _folders():
-        try:
-            left = json.loads((folder / OWNER).read_text())
-            owner, base = ((int(pid), float(when)) for pid, when in (left["owner"], left["base"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if started(owner[0]) == owner[1]:
-            continue
-        if started(base[0]) == base[1]:
-            kill_descendants(base[0])
-            kill([psutil.Process(base[0])])
-        kill(tagged(folder.name))
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _folders() -> Iterator[Path]:
-    """The folders of bases, of this user's alone."""
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.getuid():
-                yield path
+def unanswered(child: Child, error: Exception) -> Ended:
+    """Why a process gave no answer: what it sent is none (Broken), or it is gone."""
+    said = child.said()
+    if isinstance(error, Broken):
+        reason = f"the method's process sent no answer: {error}"
+        return Ended("error", reason, reason + said)
+    code = None
+    with contextlib.suppress(Closed, Broken, Ended):
+        code = child.parent.bury(child.pid) if child.parent.pid != child.pid else None
+    status, reason = death(code)
+    return Ended(status, reason, f"{status}: {reason}{said}")

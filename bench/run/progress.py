@@ -1,14 +1,19 @@
-"""What a run says while it works: a live table on a terminal, plain lines in a pipe, a log file."""
+"""What a run says while it works: a live table on a terminal, plain lines in a pipe, a log file.
+
+Cells that an engine took and did not answer are under way; as many of them run as there are
+workers, the first ones first.
+"""
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress import track
 from rich.table import Table
 
 from bench.run.cell import Cell
@@ -23,21 +28,25 @@ class Progress:
     """Counts cells and says so; entered for as long as the run computes.
 
     Attributes:
-        waiting: not started. running: cell -> when it started. counts: by status.
+        waiting: not taken. under_way: cell -> when it was taken. counts: by status.
+
+    Args:
+        todo: cells to compute. workers: how many run at a time; None where nobody knows.
+        expectations: see `Expectations`. log: file of its own. quiet: only failures are said.
     """
 
     def __init__(
         self,
         todo: Sequence[Cell],
-        jobs: int,
+        workers: int | None,
         expectations: Expectations,
         log: Path,
         quiet: bool = False,
     ) -> None:
         self.waiting = dict.fromkeys(todo)
-        self.running: dict[Cell, float] = {}
+        self.under_way: dict[Cell, float] = {}
         self.counts: Counter[str] = Counter()
-        self.total, self.jobs, self.expectations = len(todo), jobs, expectations
+        self.total, self.workers, self.expectations = len(todo), workers, expectations
         self.log_path, self.quiet = log, quiet
         self.start = self.last = time.monotonic()
         self.console = Console(highlight=False, soft_wrap=True)
@@ -67,21 +76,19 @@ class Progress:
     def started(self, cell: Cell) -> None:
         """A worker took a cell."""
         self.waiting.pop(cell, None)
-        self.running[cell] = time.monotonic()
+        self.under_way[cell] = time.monotonic()
         self.note(f"start {cell.method} on {cell.task.name}")
 
     def add(self, cell: Cell, record: Mapping[str, Any]) -> None:
         """A cell has its record; a failure is named at once."""
-        self.running.pop(cell, None)
+        self.under_way.pop(cell, None)
         self.expectations.add(record)
         status, reason = record["result"]["status"], record["result"]["reason"]
         self.counts[status] += 1
         self.note(f"{status} {cell.method} on {cell.task.name} {record['run'].get('wall_s')} s")
-        if self.quiet:
-            return
         if status in FAILED:
             self.say(f"{status}: {cell.method} on {cell.task.name}: {reason}")
-        if not self.live and time.monotonic() - self.last > LINE_EVERY_S:
+        if not self.quiet and not self.live and time.monotonic() - self.last > LINE_EVERY_S:
             self.last = time.monotonic()
             self.say(self.line())
 
@@ -97,35 +104,68 @@ class Progress:
             self.log.write(f"{now} {line}\n")
             self.log.flush()
 
+    @property
+    def running(self) -> dict[Cell, float]:
+        """What runs, and since when: as much of what is under way as there are workers."""
+        return dict(list(self.under_way.items())[: self.workers])
+
     def line(self) -> str:
         """Done, failed, running, time gone and time left."""
         done = self.counts.total()
         failed = sum(self.counts[status] for status in FAILED)
-        gone = time.monotonic() - self.start
-        return (
-            f"{done}/{self.total} cells, {failed} failed, {len(self.running)} running, "
-            f"{duration(gone)}, about {duration(self.left())} left"
-        )
+        gone = duration(time.monotonic() - self.start)
+        told = f"{done}/{self.total} cells, {failed} failed, "
+        if done == self.total:
+            return f"{told}in {gone}"
+        seconds = self.left()
+        left = "time left not known" if seconds is None else f"about {duration(seconds)} left"
+        return f"{told}{len(self.running)} running, {gone}, {left}"
 
-    def left(self) -> float:
-        """Seconds to the end: expected times over the workers; what is unknown takes the mean."""
+    def left(self) -> float | None:
+        """Seconds to the end: expected times over the workers, at least that of the longest cell.
+
+        What is unknown takes the mean of what is done; None where nothing is done either.
+        """
         now, done = time.monotonic(), self.counts.total()
-        mean = (now - self.start) * self.jobs / max(done, 1)
-        open_cells = {**dict.fromkeys(list(self.waiting), now), **self.running}
-        seconds = 0.0
-        for cell, started in open_cells.items():
+        workers = self.workers or max(1, len(self.under_way))
+        mean = (now - self.start) * workers / done if done else None
+        longest, total = 0.0, 0.0
+        for cell, started in {
+            **dict.fromkeys([*self.waiting, *self.under_way], now),
+            **self.running,
+        }.items():
             expected = self.expectations.seconds(cell)
-            seconds += max(0.0, (mean if expected is None else expected) - (now - started))
-        return seconds / self.jobs
+            expected = mean if expected is None else expected
+            if expected is None:
+                return None
+            seconds = max(0.0, expected - (now - started))
+            longest, total = max(longest, seconds), total + seconds
+        return max(longest, total / workers)
 
     def table(self) -> Table:
         """The live table: what runs and for how long, under the line of counts."""
         table = Table(title=self.line(), title_justify="left", box=None)
         for column in ("running", "problem", "for", "expected"):
             table.add_column(column)
-        for cell, started in list(self.running.items()):
+        for cell, started in self.running.items():
             expected = self.expectations.seconds(cell)
             known = "" if expected is None else duration(expected)
             gone = duration(time.monotonic() - started)
             table.add_row(cell.method, cell.task.name, gone, known)
         return table
+
+
+def bar(quiet: bool = False) -> Callable[[Sequence[str], str], Iterable[str]]:
+    """(names, about) -> the same names, one by one, while a bar says how far they are.
+
+    In a pipe one line says that it begins; `quiet` says nothing.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+
+    def shown(names: Sequence[str], about: str) -> Iterable[str]:
+        if not quiet and not console.is_terminal:
+            console.print(f"{about}: {len(names)}", markup=False)
+        hidden = quiet or not console.is_terminal
+        return track(names, about, console=console, transient=True, disable=hidden)
+
+    return shown

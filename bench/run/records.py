@@ -164,6 +164,7 @@ class RecordFile:
         Raises:
             Spoilt: it is no record. OSError: it cannot be written; the file is as it was.
         """
+        self.check_there()
         line = (canonical(check(dict(record))) + "\n").encode()
         size = os.fstat(self.file.fileno()).st_size
         try:
@@ -173,6 +174,22 @@ class RecordFile:
         except OSError:
             self._abandon(size)
             raise
+
+    def check_there(self) -> None:
+        """Checks that the file is still in its place.
+
+        Raises:
+            OSError: it was moved or deleted, or another one was put there.
+        """
+        try:
+            same = os.path.samestat(os.stat(self.path), os.fstat(self.file.fileno()))
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise OSError(
+                f"{self.path} was moved or deleted while the run wrote to it; "
+                "put it back, or run the same command again"
+            )
 
     def _abandon(self, size: int) -> None:
         with contextlib.suppress(OSError):
@@ -214,7 +231,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # a link that waits there is not followed
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

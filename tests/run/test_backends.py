@@ -13,6 +13,7 @@ from bench.registry import Unavailable, find_suite, load_suite
 from bench.run.backends import dask, engine_of, streamed, threads
 from bench.run.cell import Cell
 from bench.run.grid import run_cells
+from bench.run.progress import Progress
 from bench.run.records import RecordFile, read_records
 from bench.run.schedule import Expectations, longest_first
 from bench.run.shape import canonical, cell_of
@@ -136,8 +137,8 @@ def test_cells_and_names_do_not_depend_on_the_order_of_arguments(methods, kinds,
 def test_the_longest_expected_cells_start_first_and_strangers_before_them():
     expectations = Expectations()
     columns = {f"x{j}": [0.0, 1.0] for j in range(10)}
-    for method, fit_s in (("marginal", 0.2), ("linear", 9.0), ("linear", 11.0), ("linear", 8.0)):
-        record = made(method=method, fit_s=fit_s, query_s=0.5, columns=columns)
+    for method, wall_s in (("marginal", 0.7), ("linear", 9.5), ("linear", 11.5), ("linear", 8.5)):
+        record = made(method=method, wall_s=wall_s, columns=columns)
         record["key"]["settings"]["n_context"] = 50
         expectations.add(record)
     assert expectations.seconds(Cell(TASKS[0], "linear")) == 9.5
@@ -146,6 +147,33 @@ def test_the_longest_expected_cells_start_first_and_strangers_before_them():
     order = [cell.method for cell in longest_first(CELLS, expectations)]
     assert order == [METHODS[2]] * 2 + ["linear"] * 2 + ["marginal"] * 2
     assert expectations.total(CELLS) == (pytest.approx(2 * 9.5 + 2 * 0.7), 2)
+
+
+def test_another_machines_times_are_taken_at_this_machines_pace():
+    """What took 1 s there takes 10 s here, so what took 3 s there will take 30 s."""
+    expectations, columns = Expectations(), {f"x{j}": [0.0, 1.0] for j in range(10)}
+    for method, wall_s, here in (("linear", 1.0, False), ("marginal", 3.0, False)):
+        record = made(method=method, wall_s=wall_s, columns=columns)
+        expectations.add(record, here)
+    assert expectations.seconds(Cell(TASKS[0], "marginal")) == 3.0
+    expectations.add(made(method="linear", wall_s=10.0, columns=columns))
+    assert expectations.seconds(Cell(TASKS[0], "linear")) == 10.0
+    assert expectations.seconds(Cell(TASKS[0], "marginal")) == pytest.approx(30.0)
+
+
+def test_progress_counts_what_runs_and_not_what_was_taken(tmp_path):
+    """One worker was given four cells: one runs, and the time left is that of all of them."""
+    expectations = Expectations()
+    for method in METHODS:
+        expectations.add(made(method=method, wall_s=10.0))
+    with Progress(CELLS, 1, expectations, tmp_path / "log", quiet=True) as progress:
+        assert "0 running" in progress.line()
+        for cell in CELLS[:4]:
+            progress.started(cell)
+        assert f"0/{len(CELLS)} cells, 0 failed, 1 running, 0 s, about 1 min" in progress.line()
+        for cell in CELLS:
+            progress.add(cell, made(method=cell.method, wall_s=10.0))
+        assert progress.line().endswith("6/6 cells, 0 failed, in 0 s")
 
 
 def test_a_plan_says_what_is_expected(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,10 @@ import psutil
 import pytest
 
 from bench.run.locking import only_run_of
-from bench.run.processes import OWNER, PREFIX, sweep_left
+from bench.run.processes import OWNER, PREFIX
 from bench.run.records import FILE, read_records
 from bench.run.shape import canonical, cell_of
+from bench.run.sweep import sweep_left
 from tests.fake_methods import LEFT
 from tests.run.running import main
 
@@ -177,6 +179,32 @@ def test_two_runs_on_one_folder_the_second_refuses(tmp_path, capsys):
         assert main([*ONE, "--methods", "linear", "--out", str(tmp_path)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert f"another run (process {os.getpid()} on" in line and "--out" in line
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted"])
+def test_a_folder_that_goes_in_mid_run_is_one_line_and_no_success(how, tmp_path):
+    out, away = tmp_path / "out", tmp_path / "away"
+    process = start(out, "--methods", PATIENT, "--jobs", "1")
+    wait_for(lambda: lines(out) >= 1, process)
+    out.rename(away)
+    if how == "deleted":
+        shutil.rmtree(away)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and not out.exists()
+    (line,) = err.splitlines()
+    assert "was moved or deleted while the run wrote to it" in line
+
+
+def test_the_lock_is_no_link_to_another_file(tmp_path, capsys):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("dear")
+    for name in (".lock", ".holder"):
+        out = tmp_path / name.strip(".")
+        out.mkdir()
+        (out / name).symlink_to(mine)
+        code = main([*ONE, "--methods", "linear", "--out", str(out)])
+        assert code == (1 if name == ".lock" else 0) and mine.read_text() == "dear"
+    assert "is a link; remove it" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing_recorded(tmp_path, capsys, monkeypatch):

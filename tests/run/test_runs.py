@@ -17,7 +17,7 @@ from bench.run.records import FILE, Records, drifts, read_launches, read_records
 from bench.run.shape import canonical, cell_of, seal
 from tests.run.running import main
 
-GRID = ["--suite", "lorch", "--preset", "smoke", "--where", "scenario=LIN_IN,RFF_OUT", "--quiet"]
+GRID = ["--suite", "lorch", "--preset", "smoke", "--where", "scenario=LIN_IN,RFF_OUT"]
 METHODS = "linear,marginal,truth"
 MINE = '''from baselines.linear import Linear
 from helper import twice
@@ -116,7 +116,7 @@ def test_a_failing_method_takes_nothing_down_and_is_tried_again(reference, tmp_p
 
 
 def test_a_suite_with_an_axis_of_its_own_leaves_nothing_pending(tmp_path, capsys):
-    grid = ["--suite", "tests.run.strength:STRENGTH", "--quiet"]
+    grid = ["--suite", "tests.run.strength:STRENGTH"]
     assert run(tmp_path, methods="linear,marginal", grid=grid) == 0
     assert counts(capsys.readouterr().out) == (0, 8)
     records = read_records(tmp_path).current
@@ -132,7 +132,7 @@ def mine(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "helper.py").write_text("def twice(x):\n    return 2 * x\n")
     monkeypatch.chdir(tmp_path)
-    smoke = ["--suite", "lorch", "--preset", "smoke", "--quiet"]
+    smoke = ["--suite", "lorch", "--preset", "smoke"]
     one = [*smoke, "--where", "scenario=LIN_IN", "graph_kind=er"]
 
     def told(*more, methods="mine:Mine,linear"):
@@ -170,6 +170,15 @@ def test_an_edited_method_or_helper_is_computed_again_and_nothing_else(mine, tmp
     (stale,) = [r for r in read_records(tmp_path / "out").current if r["key"]["method"] != "linear"]
     assert stale["run"]["launch"] == 1
     assert read_launches(tmp_path / "out")[1]["dirty"] == ["helper.py", "mine.py"]
+
+
+def test_quiet_says_only_what_failed(tmp_path, capsys):
+    assert run(tmp_path, "--quiet", methods="linear") == 0
+    assert capsys.readouterr().out == ""
+    assert run(tmp_path, "--quiet", methods="linear,tests.fake_methods:Raises") == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6 and lines[-1].startswith("failures: 5 ok, 5 error: tracebacks in")
+    assert all(line.startswith("error: tests.fake_methods:Raises on lorch/") for line in lines[:5])
 
 
 def test_a_new_metric_computes_nothing_again_unless_asked_to(reference, capsys, monkeypatch):
@@ -216,6 +225,11 @@ def test_rows_that_differ_from_those_recorded_before_warn(tmp_path, capsys, refe
         (["--methods", "no.such.module:Mine"], "no module no.such.module"),
         (["--methods", "tests.fake_methods:Nobody"], "module tests.fake_methods has no Nobody"),
         (["--retry", "never"], "--retry takes error, timeout, oom or none"),
+        (["--set", "scms=100000000"], "ask for 1000000000 problems, more than 1000000"),
+        (["--backend", "rai"], "joblib has no rai; there are dask, local, loky"),
+        (["--env", "linear"], "--env linear is not of the form NAME=requirements.txt"),
+        (["--env", "mlp=x.txt"], "--env: unknown method mlp; the run has linear"),
+        (["--env", "linear=no/such.txt"], "--env: cannot read no/such.txt"),
         (["--jobs", "0"], "--jobs takes 1 or more"),
         (["--scheduler", "tcp://127.0.0.1:1"], "--scheduler goes with --backend dask"),
     ],

@@ -96,6 +96,10 @@ class Posteriors:
         """F of `nodes` at z [N, D]."""
         return np.column_stack([self.nodes[j](z[:, self.parents[j]]) for j in nodes])
 
+    def deviation(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """Posterior standard deviations of F of `nodes` at z [N, D]."""
+        return np.column_stack([self.nodes[j].deviation(z[:, self.parents[j]]) for j in nodes])
+
     def relearn(self, z: np.ndarray) -> "Posteriors":
         """Those of other rows [N, D], hyper-parameters kept."""
         rows = torch.from_numpy(z)
@@ -122,6 +126,11 @@ class Posterior:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """F at parents x [N, P]."""
         return self.process.mean(torch.from_numpy(x).to(self.process.rows)).cpu().numpy()
+
+    def deviation(self, x: np.ndarray) -> np.ndarray:
+        """Standard deviation of F at parents x [N, P]."""
+        rows = torch.from_numpy(x).to(self.process.rows)
+        return self.process.variance(rows).sqrt().cpu().numpy()
 
     def draw(self, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
         """A function of the posterior."""

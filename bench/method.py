@@ -153,7 +153,8 @@ def fit_additive(
             F of those nodes [M, len(nodes)]. It is asked for nodes with parents only. If predict
             has `noise_scale` [D] (standardised units), `sample` scales its residuals to it; if it
             has `draw(rng)` -> predict, a draw from what it believes, the estimate has `draws`; if
-            `relearn(z)` -> predict, of other rows, it has `refit`.
+            `relearn(z)` -> predict, of other rows, it has `refit`; if `deviation(z, nodes)`, of F,
+            it has `predict_mechanism`.
         seed: of the method's own randomness.
 
     Raises:

@@ -8,8 +8,8 @@ import numpy as np
 
 from bench.task import Dataset
 
-# F of nodes at rows z [N, D], [N, len(nodes)]; it may have `noise_scale` and `draw`, see
-# `fit_additive`
+# F of nodes at rows z [N, D], [N, len(nodes)]; it may have `noise_scale`, `draw`, `deviation` and
+# `relearn`, see `fit_additive`
 Predict = Callable[[np.ndarray, Sequence[int]], np.ndarray]
 # (z [N, D], parents of each node, seed) -> Predict, all in standardised units
 Learn = Callable[[np.ndarray, list[np.ndarray], int], Predict]
@@ -112,14 +112,30 @@ class StandardisedMechanisms(Standardised):
         other.predict = predict
         return other
 
+    @property
+    def deviation(self) -> Predict | None:
+        """(rows [N, D], nodes) -> standard deviations of F, [N, len(nodes)], where they are known.
+
+        Those of columns without anything to learn are 0.
+        """
+        return self._deviation if hasattr(self.predict, "deviation") else None
+
+    def _deviation(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        asked = self.place[list(nodes)]
+        return self.scale[asked] * self._told(self.predict.deviation, x, asked)
+
     def __call__(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` (in the data's order) at rows x [N, D], in the data's units."""
         asked = self.place[list(nodes)]
+        return self.mean[asked] + self.scale[asked] * self._told(self.predict, x, asked)
+
+    def _told(self, ask: Predict | None, x: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Answers in standardised units, 0 for columns without anything to learn."""
         answer = np.zeros((len(x), len(asked)))
         learnt = self.learnt[asked]
-        if self.predict is not None and learnt.any():
-            answer[:, learnt] = self.predict(self.standardise(x), asked[learnt].tolist())
-        return self.mean[asked] + self.scale[asked] * answer
+        if ask is not None and learnt.any():
+            answer[:, learnt] = ask(self.standardise(x), asked[learnt].tolist())
+        return answer
 
 
 def padded_parents(z: np.ndarray, parents: Sequence[np.ndarray], width: int = 0) -> np.ndarray:

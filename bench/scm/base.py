@@ -200,6 +200,16 @@ class AdditiveSCM(SCM):
             yield self._with(drawn, self.context)
 
     @property
+    def predict_mechanism(self) -> "Callable[[pd.DataFrame], tuple[pd.DataFrame, ...]] | None":
+        """(df) -> mean and standard deviation of F, where the mechanisms have `deviation`."""
+        return self._predicted if getattr(self.mechanisms, "deviation", None) else None
+
+    def _predicted(self, df: "pd.DataFrame") -> "tuple[pd.DataFrame, ...]":
+        x = to_array(df, self.names)
+        deviation = self.mechanisms.deviation(x, range(x.shape[1]))
+        return self._answer(self._mechanisms(x), df), self._answer(deviation, df)
+
+    @property
     def refit(self) -> "Callable[[pd.DataFrame], AdditiveSCM] | None":
         """(df) -> the estimate of other rows, where the mechanisms have `relearn`; else None."""
         return self._refit if getattr(self.mechanisms, "relearn", None) else None

@@ -54,9 +54,7 @@ class Regressor(RegressorMixin, BaseEstimator):
                 has no additive noise or cannot fit so few rows.
             bench.registry.Unavailable: the method's extra is not installed.
         """
-        X, y = validate_data(
-            self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2
-        )
+        X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
         method = self._loaded()
         names = column_names(X.shape[1])
         table = as_frame(np.column_stack([X, y]), [*names, TARGET])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.reading.dot import START, read_dot
 from bench.reading.edges import read_edges
+from bench.reading.libraries import from_library
 from bench.reading.text import read_text
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def read_graph(
     """A graph from a file, a text, a networkx graph or a list of pairs; and notes for the reader.
 
     Args:
-        source: a path, a text as DoWhy and dagitty write them, `nx.DiGraph`, or (cause, effect)s.
+        source: a path, a text as DoWhy and dagitty write them, `nx.DiGraph`, (cause, effect)s,
+            or a graph of causal-learn or pgmpy.
         columns: of the table, to tell an edge list without a header from one with another header.
         orientation: of a matrix, one of `bench.reading.edges.ORIENTATIONS`.
 
@@ -47,7 +49,7 @@ def read_graph(
 
 
 def as_digraph(graph: Any) -> "nx.DiGraph":
-    """A plain DiGraph of a networkx graph or of (cause, effect) pairs.
+    """A plain DiGraph of a networkx, causal-learn or pgmpy graph or of (cause, effect) pairs.
 
     Raises:
         ValueError: an undirected graph, something that is no graph, a cycle, which is named.
@@ -56,6 +58,7 @@ def as_digraph(graph: Any) -> "nx.DiGraph":
 
     if isinstance(graph, str | Path):
         return read_graph(graph)[0]
+    graph = from_library(graph)
     if isinstance(graph, nx.Graph) and not graph.is_directed():
         raise ValueError(
             "the graph is undirected; give nx.DiGraph([(cause, effect), ...]), an arrow each"

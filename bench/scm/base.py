@@ -220,7 +220,8 @@ class AdditiveSCM(SCM):
 
     def _with(self, mechanisms: Mechanisms, context: np.ndarray) -> "AdditiveSCM":
         other = AdditiveSCM.__new__(AdditiveSCM)
-        other.names, other.levels, other.below = self.names, self.levels, self.below
+        other.names, other.adjacency = self.names, self.adjacency
+        other.levels, other.below = self.levels, self.below
         other.mechanisms, other.context, other.free = mechanisms, context, None
         return other
 

@@ -128,6 +128,8 @@ class InContextSCM(AdditiveSCM):
         middle, scale = self._mechanisms(x), np.hypot(self._deviations(x), self.noise_scale)
         return self._answer(middle + low * scale, df), self._answer(middle + high * scale, df)
 
+    intervals = predict_interval  # the name that every estimate may have
+
     def sample(
         self,
         n: int,

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 import networkx as nx
 import numpy as np
-from dowhy import gcm
+
+try:
+    from dowhy import gcm
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        'bench.dowhy needs dowhy: pip install -c constraints-dowhy.txt "condfip-bench[dowhy]"',
+        name="dowhy",
+    ) from error
 from dowhy.gcm.causal_mechanisms import DiscreteAdditiveNoiseModel, PostNonlinearModel
 from dowhy.gcm.causal_models import PARENTS_DURING_FIT
 from dowhy.gcm.ml.prediction_model import PredictionModel
@@ -20,7 +27,7 @@ from bench.loaded import LoadedMethod
 from bench.method import Completed
 from bench.scm.base import SCM, AdditiveSCM, to_array
 from bench.sklearn import Regressor
-from bench.task import Dataset
+from bench.task import Dataset, as_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +79,8 @@ class Learnt(PredictionModel):
         rows[:, self.parents] = X
         if isinstance(self.scm, AdditiveSCM):
             return self.scm.mechanisms(rows, [self.node])
-        return to_array(self.scm.mechanism(rows), self.scm.names)[:, [self.node]]
+        answer = self.scm.mechanism(as_frame(rows, self.scm.names))
+        return to_array(answer, self.scm.names)[:, [self.node]]
 
     def clone(self) -> Self:
         """Itself: nothing of it changes."""

@@ -30,3 +30,36 @@ def test_published_noise_is_that_of_the_context():
     problem, metric = task.problem(), METRICS["noise_published"]
     assert metric.value(problem, Logs(problem, 0.25)) == pytest.approx(0.25)
     assert metric.applies(problem, Logs(problem, 0)) and not metric.applies(problem, problem.truth)
+
+
+def test_errors_are_in_deviations_of_context_and_query_together():
+    problem = load_suite("lorch", "smoke", d=5, n_context=20, n_query=60)[0].problem()
+    both = np.concatenate([problem.data.rows, problem.query_rows])
+    centred = both - both.sum(0) / 80
+    np.testing.assert_allclose(problem.scale, np.sqrt((centred**2).sum(0) / 79))
+    assert METRICS["sample"].value(problem, Off(problem.truth, problem.scale)) == pytest.approx(1)
+
+
+class Off:
+    """The truth, but each generated value is off by one unit, or its abduction by so much."""
+
+    noise_space = "additive"
+
+    def __init__(self, truth, rows=0.0, noise=0.0):
+        self.truth, self.rows, self.off = truth, rows, noise
+
+    def noise(self, df):
+        return self.truth.noise(df) + self.off
+
+    def generate(self, u, do=None):
+        return self.truth.generate(u, do) + self.rows
+
+    def counterfactual(self, df, do):
+        return self.generate(self.noise(df), do)
+
+
+def test_interventions_start_from_the_true_noise_and_counterfactuals_from_the_abducted():
+    problem = load_suite("lorch", "smoke", d=5)[0].problem()
+    wrong = Off(problem.truth, noise=problem.scale)
+    assert METRICS["intervention"].value(problem, wrong) < 1e-9
+    assert METRICS["counterfactual"].value(problem, wrong) > 0.1

@@ -185,6 +185,23 @@ def test_a_table_of_the_paper_has_ours_beside_it():
         like(frame, 31)
 
 
+def test_a_table_of_the_paper_leaves_out_what_was_drawn_otherwise():
+    """Other noise, other shifts, other sizes: figures of the paper are of none of them."""
+    ours = four_kinds({"gp": [0.05, 0.07]})
+    others = [row for noise in ("laplace", "student_t") for row in odd(noise=noise)]
+    others += odd(shift="noise", alpha=5.0) + odd(n_context=50)
+    table = like(pd.DataFrame(ours + others), 1)
+    (row,) = (row for row in table.rows if row[0] == "10" and row[2] == "gp")
+    assert [(entry.mean, entry.n) for entry in row[3:]] == [(pytest.approx(0.06), 2)] * 4
+
+
+def odd(**settings):
+    """Rows of SCMs that no figure of the paper is of."""
+    found = four_kinds({"gp": [9.0, 9.0]}, **settings)
+    word = "/".join(f"{axis}={value}" for axis, value in settings.items())
+    return [row | {name: f"{row[name]}/{word}" for name in ("task", "scm")} for row in found]
+
+
 def test_tables_compile(tmp_path):
     if shutil.which("pdflatex") is None:
         pytest.skip("no pdflatex here: apt-get install texlive-latex-recommended")

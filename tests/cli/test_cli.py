@@ -172,7 +172,7 @@ def test_list_says_what_there_is(capsys):
 def test_check_prints_every_law(capsys):
     assert main(["check", "linear"]) == 0
     assert "16 passed, 0 failed" in capsys.readouterr().out
-    assert main(["check", "tests.broken_methods:Transposed"]) == 2
+    assert main(["check", "tests.laws.broken_methods:Transposed"]) == 2
     assert "FAIL  orients the collider" in capsys.readouterr().out
 
 

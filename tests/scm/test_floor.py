@@ -130,6 +130,33 @@ def test_the_gaussian_process_is_that_of_another_library():
         np.testing.assert_allclose(means[:, j], expected, rtol=0, atol=1e-6 * scale)
 
 
+def mean_by_hand(x, y, new, length, scale, bias, noise):
+    """The predictive mean of Rasmussen and Williams 2006, equation 2.25, entry by entry."""
+
+    def kernel(a, b):
+        squares = np.square(a[:, None] - b[None]).sum(2)
+        return scale**2 * np.exp(-squares / (2 * length**2)) + bias
+
+    return kernel(new, x) @ np.linalg.solve(kernel(x, x) + noise * np.eye(len(x)), y)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 2.0])
+def test_the_floor_of_random_features_is_a_gaussian_process_written_out(alpha):
+    """Few rows, so that the prior counts: length, scale, bias and noise each show."""
+    cell = {"scenario": "RFF_OUT", "graph_kind": "ws", "n_context": 12, "noise": "gaussian"}
+    (task,) = load_suite("lorch-shift", "smoke", **cell, shift="mechanism", alpha=alpha)
+    problem = task.problem()
+    scm, query = problem.truth.scm, problem.query_rows
+    means = problem.floor.mechanism(problem.query).to_numpy()
+    for j, pa in enumerate(problem.data.parents()):
+        known = (float(values[j]) for values in (scm.mechanism.length, scm.mechanism.scale))
+        noise = float(scm.noise_model.scale[0, j]) ** 2
+        x, y = problem.data.rows[:, pa], problem.data.rows[:, j]
+        bias = alpha**2 * 3.0  # of a uniform draw in -3 .. 3
+        expected = mean_by_hand(x, y, query[:, pa], *known, bias, noise)
+        np.testing.assert_allclose(means[:, j], expected, rtol=0, atol=1e-7 * problem.scale[j])
+
+
 def test_many_rows_of_a_flat_function_lose_no_digits():
     """Kernel entries of 400 over noise of 0.1: the dual weights cancel to one in 10^8."""
     scm, context, floor = chain_of_two("RFF_OUT", 1000, seed=5)

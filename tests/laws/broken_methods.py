@@ -172,6 +172,43 @@ class Doubled(Spoilt):
         return 2 * super().noise(df)
 
 
+class Remembers(Spoilt):
+    """Knows the rows that it was fitted to, and finds no noise in them."""
+
+    def fit(self, df, graph, *, seed=0):
+        spoilt = super().fit(df, graph)
+        spoilt.known = set(df.itertuples(index=False, name=None))
+        return spoilt
+
+    def noise(self, df):
+        found = super().noise(df)
+        fresh = [row not in self.known for row in df.itertuples(index=False, name=None)]
+        return found.mul(np.array(fresh, dtype=float), axis=0)
+
+
+class Hasty(Spoilt):
+    """Sets the first of several nodes."""
+
+    def generate(self, u, do=None):
+        return super().generate(u, dict(list(do.items())[:1]) if do else None)
+
+
+class Careless(Spoilt):
+    """Its intervals know nothing of their level."""
+
+    def intervals(self, df, level):
+        middle = df - self.noise(df)
+        return middle - 1, middle + 2 * (1 - level)
+
+
+class Certain(Spoilt):
+    """Its intervals are too short for the noise."""
+
+    def intervals(self, df, level):
+        middle = df - self.noise(df)
+        return middle - level / 100, middle + level / 100
+
+
 class Restless(Spoilt):
     """Moves what nothing moved."""
 

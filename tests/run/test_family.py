@@ -1,0 +1,64 @@
+"""Memory of a process counts with that of what it started, and shared pages count once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from bench.run.family import descendants, own_memory
+from bench.run.job import Ended, Limits
+from bench.run.processes import Child, Watch
+
+MIB = 2**20
+HOARD = "x = b'x' * (150 * 2**20); print('held', flush=True); import time; time.sleep(60)"
+PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {HOARD!r}])"
+
+
+@pytest.fixture
+def parent():
+    """A small process whose own child holds 150 MiB."""
+    command = [sys.executable, "-S", "-c", PARENT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process.pid
+        for each in [*descendants(process.pid), psutil.Process(process.pid)]:
+            each.kill()
+
+
+def watch(pid, mebibytes):
+    found = Watch(Limits(memory=mebibytes * MIB), lambda: None, Child(pid, None, Path("no"), None))
+    found.looked = -1e9  # the family is looked for now, not in a second
+    return found
+
+
+def test_a_method_answers_for_the_memory_of_its_own_children(parent):
+    assert own_memory([psutil.Process(parent)]) < 50 * MIB
+    with pytest.raises(Ended, match="private memory") as ended:
+        watch(parent, 100)()
+    assert ended.value.status == "oom"
+    watch(parent, 400)()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages that are shared are told by Linux")
+def test_pages_that_processes_share_count_once():
+    shared, children, me = np.ones(10 * MIB), [], psutil.Process()
+    before = own_memory([me])
+    for _ in range(3):
+        pid = os.fork()
+        if not pid:
+            time.sleep(60)
+            os._exit(0)
+        children.append(pid)
+    try:
+        together = own_memory([me, *map(psutil.Process, children)])
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    assert before > shared.nbytes and together < before + shared.nbytes / 2

@@ -15,7 +15,6 @@ from functools import partial
 
 import numpy as np
 
-from bench.registry import Unavailable
 from bench.standardised import spread
 from bench.suite import Suite
 from bench.suites.chamber_rows import (
@@ -25,6 +24,7 @@ from bench.suites.chamber_rows import (
     REFERENCE,
     SENSORS,
     Tables,
+    at_hand,
     made,
     measured,
 )
@@ -106,12 +106,11 @@ class ChamberSuite(Suite):
 
 
 def found_environments() -> tuple[str, ...]:
-    """Environments of the measured rows, the reference first."""
-    try:
-        found = sorted(measured())
-    except Unavailable:
+    """Environments of the measured rows, the reference first; the known ones before a download."""
+    tables = at_hand()
+    if tables is None:
         return KNOWN
-    return (REFERENCE, *(name for name in found if name != REFERENCE))
+    return (REFERENCE, *(name for name in sorted(tables) if name != REFERENCE))
 
 
 CHAMBER = ChamberSuite(

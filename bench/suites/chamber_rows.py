@@ -8,11 +8,15 @@ methodology", Nature Machine Intelligence 2025; data set lt_interventions_standa
 import csv
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from filelock import FileLock
 
 from bench.registry import Unavailable
 from bench.suites.files import DATA, DATA_DIR
@@ -29,6 +33,10 @@ MISSING = (
     "the light tunnel's rows are not shipped: give a folder with its CSV files by --data-dir DIR, "
     'or pip install "condfip-bench[chamber]" to download them'
 )
+UNREACHABLE = (
+    "causalchamber could not download the light tunnel's rows: try again with a connection, or "
+    "give a folder with its CSV files by --data-dir DIR"
+)
 
 Tables = dict[str, np.ndarray]  # environment -> rows [N, 9]
 
@@ -40,8 +48,17 @@ def measured() -> Tables:
         Unavailable: neither is there.
         ValueError: a file that is no table of the light tunnel, or a downloaded row has changed.
     """
-    folder = os.environ.get(DATA_DIR, "")
-    return read_folder(Path(folder)) if folder else _downloaded()
+    given = os.environ.get(DATA_DIR, "")
+    return read_folder(Path(given)) if given else _checked(download())
+
+
+def at_hand() -> Tables | None:
+    """The rows that need no download, None where one is needed.
+
+    Raises:
+        ValueError: see `measured`.
+    """
+    return measured() if os.environ.get(DATA_DIR) or _cached().is_dir() else None
 
 
 @cache
@@ -84,26 +101,50 @@ def _lines(path: Path) -> Iterator[tuple[str, list[float]]]:
             yield (named if named[:1].isalpha() else path.stem), values
 
 
-@cache
-def _downloaded() -> Tables:
-    """The rows as `causalchamber` downloads them, into the user's cache.
+def _cached() -> Path:
+    """Where a download stays."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "condfip-bench" / DATA_SET
+
+
+def download() -> Path:
+    """The folder of CSV files that `causalchamber` brings into the user's cache, once.
+
+    Other processes wait; a download that was broken off leaves nothing that looks whole.
 
     Raises:
-        Unavailable: the package is not installed. ValueError: a row is not as published.
+        Unavailable: the package is not installed, or its server does not answer.
     """
+    target = _cached()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.parent / ".lock"):
+        if not target.is_dir():
+            with TemporaryDirectory(dir=target.parent) as unfinished:
+                _fetch(unfinished)
+                Path(unfinished, DATA_SET).rename(target)
+    return target
+
+
+def _fetch(root: str) -> None:
+    """Lets the package write its folder below `root`; it asks its server when it is imported."""
     try:
-        from causalchamber.datasets import Dataset
+        with redirect_stdout(sys.stderr):
+            from causalchamber.datasets import Dataset
+
+            Dataset(DATA_SET, root=root, download=True)
     except ImportError:
         raise Unavailable(MISSING) from None
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    root = Path(cache_home) / "condfip-bench"
-    root.mkdir(parents=True, exist_ok=True)
-    Dataset(DATA_SET, root=str(root), download=True)
-    tables = read_folder(root / DATA_SET)
+    except OSError as error:  # of which those of requests are
+        raise Unavailable(f"{UNREACHABLE} ({type(error).__name__})") from error
+
+
+@cache
+def _checked(folder: Path) -> Tables:
+    tables = read_folder(folder)
     if changed := [name for name, sha in checksums().items() if sha != checksum(tables.get(name))]:
         raise ValueError(
-            f"{changed[0]} in {root / DATA_SET} is not what the published run used; "
-            "--data-dir takes it as it is"
+            f"{changed[0]} in {folder} is not what the published run used; "
+            f"--data-dir {folder} takes it as it is"
         )
     return tables
 

@@ -1,5 +1,13 @@
 """The light tunnel: files of its form, splits, what is scored, and rows that are made."""
 
+import hashlib
+import io
+import json
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,42 +112,97 @@ def test_files_of_another_form_are_refused_with_their_place(tmp_path):
     refuse(header + "1,2,3,4,5,6,7,8,9,uniform_red_mid\n", "no CSV file with rows of uniform_ref")
 
 
-def test_without_rows_the_suite_is_listed_and_its_cells_say_how_to_get_them(monkeypatch):
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """No --data-dir, an empty cache, and a stand-in for the package: its module of data sets."""
+    module = ModuleType("causalchamber.datasets")
+    monkeypatch.setitem(sys.modules, "causalchamber", ModuleType("causalchamber"))
+    monkeypatch.setitem(sys.modules, "causalchamber.datasets", module)
     monkeypatch.delenv(DATA_DIR, raising=False)
-    monkeypatch.setitem(__import__("sys").modules, "causalchamber", None)
-    chamber_rows._downloaded.cache_clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return module
+
+
+def serving(tables, broken=None):
+    """A `Dataset` like the package's: it writes a CSV file an environment, or breaks off."""
+
+    class Dataset:
+        downloads = 0
+
+        def __init__(self, name, root, download):
+            Dataset.downloads += 1
+            folder = Path(root, name)
+            folder.mkdir()
+            for environment, rows in tables.items():
+                rows.assign(intervention=0).to_csv(folder / f"{environment}.csv", index=False)
+                if broken:
+                    raise broken
+
+    return Dataset
+
+
+WHOLE = {REFERENCE: tunnel().round(), "uniform_red_odd": tunnel(100).round()}
+
+
+def test_without_rows_the_suite_is_listed_and_its_cells_say_how_to_get_them(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, "causalchamber", None)
     task = load_suite("chamber", "quick")[0]
     with pytest.raises(Unavailable, match=r"--data-dir DIR.*condfip-bench\[chamber\]"):
         task.problem()
 
 
-def test_downloaded_rows_are_checked(tmp_path, monkeypatch):
-    """A stand-in for the package that downloads: it writes the folder of CSV files."""
-    import sys
-    from types import ModuleType
+def test_rows_are_downloaded_when_they_are_needed_and_once(package, monkeypatch):
+    package.Dataset = serving(WHOLE)
+    sums = {name: checksum(rows.to_numpy()) for name, rows in WHOLE.items()}
+    monkeypatch.setattr(chamber_rows, "checksums", lambda: sums)
+    task = load_suite("chamber", "quick")[0]
+    assert package.Dataset.downloads == 0  # the suite is listed without
+    task.problem()
+    np.testing.assert_array_equal(chamber_rows.measured()[REFERENCE], WHOLE[REFERENCE].to_numpy())
+    names = {t.scenario for t in load_suite("chamber", "paper", scms=1, n_context=50)}
+    assert names == set(WHOLE) and package.Dataset.downloads == 1
 
-    class Dataset:
-        def __init__(self, name, root, download):
-            folder = chamber_rows.Path(root) / name
-            folder.mkdir()
-            tunnel().round().to_csv(folder / f"{REFERENCE}.csv", index=False)
 
-    package = ModuleType("causalchamber.datasets")
-    package.Dataset = Dataset
-    monkeypatch.setitem(sys.modules, "causalchamber", ModuleType("causalchamber"))
-    monkeypatch.setitem(sys.modules, "causalchamber.datasets", package)
-    monkeypatch.delenv(DATA_DIR, raising=False)
-    rows = tunnel().round().to_numpy()
-    for name, sums in (("right", {REFERENCE: checksum(rows)}), ("wrong", {REFERENCE: "0"})):
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
-        monkeypatch.setattr(chamber_rows, "checksums", lambda sums=sums: sums)
-        chamber_rows._downloaded.cache_clear()
-        if name == "right":
-            np.testing.assert_array_equal(chamber_rows.measured()[REFERENCE], rows)
-            continue
-        with pytest.raises(ValueError, match="not what the published run used"):
+def test_downloaded_rows_are_checked(package, monkeypatch):
+    package.Dataset = serving(WHOLE)
+    monkeypatch.setattr(chamber_rows, "checksums", lambda: {REFERENCE: "0"})
+    with pytest.raises(ValueError, match="not what the published run used; --data-dir"):
+        chamber_rows.measured()
+
+
+def test_a_download_that_breaks_off_leaves_nothing_and_says_what_to_do(package):
+    package.Dataset = serving(WHOLE, broken=OSError("connection reset"))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="try again with a connection.*--data-dir DIR"):
             chamber_rows.measured()
-    chamber_rows._downloaded.cache_clear()
+    assert chamber_rows.at_hand() is None
+
+
+def test_the_package_itself_is_used_as_it_wants(tmp_path, monkeypatch):
+    """The installed package, its server replaced: it asks for a directory when it is imported."""
+    pytest.importorskip("causalchamber", reason="pip install 'condfip-bench[chamber]'")
+    import requests
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for environment, rows in WHOLE.items():
+            file.writestr(f"{chamber_rows.DATA_SET}/{environment}.csv", rows.to_csv(index=False))
+    about = {"url": "made://zip", "md5": hashlib.md5(packed.getvalue()).hexdigest()}
+    about |= {"image": False, "chamber": "lt"}
+    served = {"made://zip": packed.getvalue()}
+    listed = json.dumps({"datasets": {chamber_rows.DATA_SET: about}, "last_updated": ""}).encode()
+
+    def get(url, **_):
+        answer = requests.Response()
+        answer.status_code, answer.raw = 200, io.BytesIO(served.get(url, listed))
+        return answer
+
+    monkeypatch.setattr(requests, "get", get)
+    monkeypatch.delenv(DATA_DIR, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    sums = {name: checksum(rows.to_numpy()) for name, rows in WHOLE.items()}
+    monkeypatch.setattr(chamber_rows, "checksums", lambda: sums)
+    assert set(chamber_rows.measured()) == set(WHOLE)
 
 
 def test_made_rows_are_learnt_better_the_nearer_they_are():

@@ -9,7 +9,6 @@ import csv
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from filelock import FileLock
 
 from bench.registry import Unavailable
-from bench.suites.files import DATA, DATA_DIR
+from bench.suites.files import DATA, DATA_DIR, environments
 from bench.task import seed_of
 
 LIGHTS = ("red", "green", "blue")
@@ -63,42 +62,15 @@ def at_hand() -> Tables | None:
 
 @cache
 def read_folder(folder: Path) -> Tables:
-    """The uniform environments in the CSV files of a folder, separated by comma or semicolon.
-
-    A file has a column for each light and sensor, and more if it likes. Its column `intervention`
-    names the environment of every row; a file where that is no text is one environment, named like
-    the file.
+    """The uniform environments in the CSV files of a folder; see `bench.suites.files.environments`.
 
     Raises:
         ValueError: no file, a column is missing, a field is no number, or no reference rows.
     """
-    rows: dict[str, list[list[float]]] = {}
-    for path in sorted(folder.glob("*.csv")):
-        for environment, values in _lines(path):
-            if environment.startswith("uniform"):
-                rows.setdefault(environment, []).append(values)
-    if REFERENCE not in rows:
+    found = environments(folder, NAMES, "intervention")
+    if REFERENCE not in found:
         raise ValueError(f"{folder} has no CSV file with rows of {REFERENCE}")
-    return {environment: np.array(values) for environment, values in rows.items()}
-
-
-def _lines(path: Path) -> Iterator[tuple[str, list[float]]]:
-    """Environment and values of each line."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header = file.readline()
-        file.seek(0)
-        lines = csv.DictReader(
-            file, delimiter=";" if header.count(";") > header.count(",") else ","
-        )
-        if lacking := [name for name in NAMES if name not in (lines.fieldnames or ())]:
-            raise ValueError(f"{path} has no column {lacking[0]}; it needs {', '.join(NAMES)}")
-        for number, line in enumerate(lines, 2):
-            named = line.get("intervention") or ""
-            try:
-                values = [float(line[name]) for name in NAMES]
-            except (TypeError, ValueError):
-                raise ValueError(f"{path}, line {number}: a field is no number") from None
-            yield (named if named[:1].isalpha() else path.stem), values
+    return {name: rows for name, rows in found.items() if name.startswith("uniform")}
 
 
 def _cached() -> Path:

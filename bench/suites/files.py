@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,50 @@ class ShippedFile:
         if found != self.sha256:
             raise ValueError(f"{self.name} is damaged: expected sha256 {self.sha256}, not {found}")
         return list(csv.DictReader(content.decode().splitlines()))
+
+
+def environments(
+    folder: Path, names: Sequence[str], column: str, aliases: Mapping[str, str] | None = None
+) -> dict[str, np.ndarray]:
+    """Rows by environment of the CSV files in a folder, separated by comma or semicolon.
+
+    Args:
+        folder: of a user. names: columns that every file has; it may have others.
+        column: names the environment of a row; a file in which that is no word, or missing, is one
+            environment, named like the file.
+        aliases: {another name of a column, in lower case: the name}.
+
+    Returns:
+        {environment: rows [N, D]}.
+
+    Raises:
+        ValueError: a column is missing or a field is no number.
+    """
+    rows: dict[str, list[list[float]]] = {}
+    for path in sorted(folder.glob("*.csv")):
+        for environment, values in _lines(path, names, column, aliases or {}):
+            rows.setdefault(environment, []).append(values)
+    return {environment: np.array(values) for environment, values in rows.items()}
+
+
+def _lines(
+    path: Path, names: Sequence[str], column: str, aliases: Mapping[str, str]
+) -> Iterator[tuple[str, list[float]]]:
+    """Environment and values of each line."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        header = file.readline()
+        delimiter = ";" if header.count(";") > header.count(",") else ","
+        header = next(csv.reader([header], delimiter=delimiter), [])
+        given = [aliases.get(name.strip().lower(), name.strip()) for name in header]
+        if lacking := [name for name in names if name not in given]:
+            raise ValueError(f"{path} has no column {lacking[0]}; it needs {', '.join(names)}")
+        for number, line in enumerate(csv.DictReader(file, given, delimiter=delimiter), 2):
+            named = line.get(column) or ""
+            try:
+                values = [float(line[name]) for name in names]
+            except (TypeError, ValueError):
+                raise ValueError(f"{path}, line {number}: a field is no number") from None
+            yield (named if named[:1].isalpha() else path.stem), values
 
 
 def columns(rows: Sequence[dict[str, str]], names: Iterable[str]) -> np.ndarray:

@@ -103,14 +103,13 @@ def test_every_engine_gives_the_same_bytes(backend, twenty, tmp_path):
 
 
 def test_what_cannot_stream_keeps_records_after_each_batch(twenty, tmp_path):
-    """One worker in this process takes four cells at once, and four records follow."""
+    """Two workers take eight cells at once, and eight records follow; then the last two."""
     taken = []
     with RecordFile(tmp_path) as file:
-        cells = TWENTY[:6]
-        engine = partial(streamed, workers=1, backend="sequential")
-        told = run_cells(cells, file, engine, "batches", started=taken.append)
+        engine = engine_of("tests.run.batching:batching", 2)
+        told = run_cells(TWENTY[:10], file, engine, "batches", started=taken.append)
         for done, _ in enumerate(told, 1):
-            assert len(taken) == (4 if done <= 4 else 6)
+            assert len(taken) == (8 if done <= 8 else 10)
             assert len(read_records(tmp_path).current) == done
     assert results(tmp_path).items() <= twenty.items()
 

@@ -6,7 +6,6 @@ however that ended, it kills all that was started below it and removes the worke
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import os
@@ -25,13 +24,12 @@ import pandas  # noqa: F401
 
 from bench.registry import LoadedMethod
 from bench.run.environment import one_thread
-from bench.run.family import kill_descendants, threads
+from bench.run.family import adopt_orphans, die_with_parent, kill_descendants, threads
 from bench.run.fitting import Fitting, failure, introduce, warm_up
 from bench.run.frames import Broken, Channel, Closed, Header
 from bench.run.sandbox import preserved_state
 from bench.run.scorer import Scorer
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 EVERY_TIMER = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
@@ -182,7 +180,7 @@ class Children:
 
 def _say_to(path: str) -> None:
     """Sends whatever is printed from here on to a file."""
-    handle = open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    handle = open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     dup2(handle, 1)
     dup2(handle, 2)
     close(handle)
@@ -191,15 +189,10 @@ def _say_to(path: str) -> None:
 def tie_to_parent() -> None:
     """Dies with its parent and adopts what its own children leave, where the system can (Linux)."""
     parent = getppid()
-    with contextlib.suppress(OSError, AttributeError):
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    die_with_parent()
+    adopt_orphans()
     if getppid() != parent:
         _exit(0)
-
-
-def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None).prctl(option, value)
 
 
 def _first_to_go() -> None:
@@ -212,8 +205,7 @@ def main() -> None:
     """Serves until the owner is gone, then clears up."""
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError, AttributeError):
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    adopt_orphans()
     _first_to_go()
     me, folder = getpid(), sys.argv[2]
     try:

@@ -1,7 +1,9 @@
 """Processes and what they started: found, measured, killed."""
 
 import contextlib
+import ctypes
 import os
+import signal
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +13,7 @@ import psutil
 TAG = "CONDFIP_BENCH_RUN"
 OWN = (b"Pss_Anon:", b"Pss_Shmem:")
 GONE_S = 5.0
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -46,6 +49,32 @@ def kill_descendants(pid: int, spared: Iterable[int] = ()) -> bool:
         kill(alive)
         psutil.wait_procs(alive, timeout=0.2)
     return False
+
+
+def adopt_orphans() -> None:
+    """From here on what a dead child of this process had started is this process's (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """From here on this process is killed when its parent ends (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopted(since: float, mark: str) -> list[psutil.Process]:
+    """Children that this process did not start but adopted, started since then.
+
+    They are in sessions of their own; those with `mark` in their command line are known.
+    """
+    found = []
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.Error, OSError):
+            stranger = process.create_time() >= since and os.getsid(process.pid) != os.getsid(0)
+            if stranger and mark not in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def psutil_of(pid: int) -> psutil.Process | None:

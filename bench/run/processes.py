@@ -24,8 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.run.family import (
     TAG,
+    adopt_orphans,
+    adopted,
     descendants,
     kill,
     kill_descendants,
@@ -106,6 +110,7 @@ class Base:
         self.home, self.device, self.count, self.is_ready = home, device, 0, False
         self.forks = FORKS and not device.startswith("cuda")
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        adopt_orphans()
         channel, theirs = Channel.pair()
         output = self.folder / "output"
         command = [python, "-P", "-s", FOREIGN] if python else [sys.executable, "-m", CHILD]
@@ -122,7 +127,8 @@ class Base:
             )
         self.child = Child(self.process.pid, channel, output, self.folder)
         mine = {"owner": [os.getpid(), started(os.getpid())]}
-        mine["base"] = [self.process.pid, started(self.process.pid)]
+        self.since = started(self.process.pid)
+        mine["base"] = [self.process.pid, self.since]
         (self.folder / OWNER).write_text(json.dumps(mine))
 
     def _environment(self, foreign: bool) -> dict[str, str]:
@@ -171,6 +177,11 @@ class Base:
             self.process.wait(REAP_S)
         if not FORKS:
             kill(tagged(self.folder.name))
+        strays = adopted(self.since, PREFIX)  # left where it was killed by another
+        for stray in strays:
+            kill_descendants(stray.pid)
+        kill(strays)
+        psutil.wait_procs(strays, timeout=REAP_S)
         self.child.forget()
 
 

@@ -155,6 +155,19 @@ def test_a_killed_run_leaves_no_process_not_even_one_without_a_name(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_killed_base_leaves_nothing_that_its_method_started(tmp_path):
+    out, temporary = tmp_path / "out", tmp_path / "temporary"
+    temporary.mkdir()
+    process = start(out, "--methods", SPAWNS, grid=ONE, temporary=temporary)
+    wait_for(left, process)
+    bases = [p for p in psutil.Process(process.pid).children() if PREFIX in " ".join(p.cmdline())]
+    for base in bases:
+        base.kill()
+    process.communicate(timeout=60)
+    assert bases and process.returncode == 2 and gone(temporary)
+
+
+@pytest.mark.slow
 def test_the_next_run_sweeps_what_could_not_clear_up_itself(tmp_path, monkeypatch):
     process = start(tmp_path / "out", "--methods", LOOPS, "--jobs", "1", temporary=tmp_path)
     wait_for(lambda: list(tmp_path.glob(f"{PREFIX}*/{OWNER}")), process)

@@ -5,6 +5,7 @@ run without it, and nothing that it started or wrote may be left.
 """
 
 import os
+import random
 import tempfile
 from pathlib import Path
 
@@ -124,6 +125,16 @@ def test_every_rogue_ends_in_its_own_cell(method, run, alone):
 @pytest.mark.parametrize("name", [n for n in AT_IMPORT if n not in FEW_AT_IMPORT])
 def test_every_module_ends_in_its_own_cell(name, run, alone):
     check(f"rogue_{name}:Method", AT_IMPORT[name][0], run, alone)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(20))
+def test_every_rogue_in_any_order(seed, run, alone):
+    """All of them on one worker, one after the other, as a seed shuffles them."""
+    rogues = [*EVERY.items(), *((f"rogue_{n}:Method", AT_IMPORT[n][0]) for n in AT_IMPORT)]
+    random.Random(seed).shuffle(rogues)
+    for method, status in rogues:
+        check(method, status, run, alone)
 
 
 def test_there_are_many_rogues_and_the_few_are_among_them():

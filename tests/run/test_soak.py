@@ -1,0 +1,154 @@
+"""Whatever is done to a run, its records are in the end those of a run that nobody touched.
+
+The soak takes hours; one disturbance of each kind is among the slow tests.
+"""
+
+import os
+import platform
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from bench.run.processes import PREFIX
+from bench.run.records import FILE, read_records
+from bench.run.shape import canonical, cell_of
+from tests.run.running import main
+
+GRID = ["--suite", "lorch", "--preset", "smoke", "--quiet", "--methods", "linear,marginal"]
+# a clock that steps by an hour, forth and back, whenever it is read; another machine's name
+ODD = """
+import itertools, platform, sys, time
+import tests.run.running as running
+steps, clock = itertools.cycle([0, 3600, -3600]), time.time
+if {clock}:
+    time.time = lambda: clock() + next(steps)
+    time.time_ns = lambda: int(1e9 * time.time())
+platform.node = lambda: {host!r}
+sys.exit(running.main(sys.argv[1:]))
+"""
+
+
+def results(folder):
+    found = read_records(folder)
+    assert not found.spoilt
+    return {cell_of(r["key"]): canonical(r["result"]) for r in found.current}
+
+
+def lines(folder):
+    path = folder / FILE
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def start(folder, grid, temporary, clock=False, host="", limit=None):
+    """A run in a session of its own, with an odd clock, a host's name, or a small disk."""
+    code = ODD.format(clock=clock, host=host or platform.node())
+    preexec = limit and (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *grid, "--out", str(folder)],
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=preexec,
+    )
+
+
+def family(process):
+    try:
+        return [psutil.Process(process.pid)] + psutil.Process(process.pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def kills_any(process, rng, folder, grid, temporary):
+    """SIGKILL to a few processes of the run, whichever they are."""
+    for _ in range(rng.randrange(1, 4)):
+        if victims := family(process):
+            rng.choice(victims).kill()
+        time.sleep(rng.random())
+
+
+def hangs_up(process, rng, folder, grid, temporary):
+    process.send_signal(signal.SIGHUP)
+
+
+def rivals(process, rng, folder, grid, temporary):
+    """A second run on the same folder, on what says that it is another machine, refuses."""
+    rival = start(folder, grid, temporary, host="elsewhere")
+    code = rival.wait(120)
+    assert process.poll() is not None or code == 1
+
+
+def waits(process, rng, folder, grid, temporary):
+    """Nothing but what the start of the run was given."""
+
+
+DISTURBANCES = {
+    "kill": (kills_any, {}),
+    "hangup": (hangs_up, {}),
+    "full": (waits, {"limit": True}),
+    "clock": (waits, {"clock": True}),
+    "rival": (rivals, {}),
+}
+
+
+def soaked(tmp_path, grid, kinds, seed):
+    """Disturbs a run by each kind in turn, then lets it end; how often each came, and records."""
+    whole, odd, temporary = tmp_path / "whole", tmp_path / "odd", tmp_path / "temporary"
+    temporary.mkdir(parents=True)
+    assert main([*grid, "--out", str(whole)]) == 0
+    rng, seen, came = random.Random(seed), {}, []
+    for kind in kinds:
+        disturb, given = DISTURBANCES[kind]
+        size = (odd / FILE).stat().st_size if (odd / FILE).exists() else 0
+        if given.get("limit"):
+            given = {"limit": size + rng.randrange(1000, 20_000)}
+        process = start(odd, grid, temporary, **given)
+        target = lines(odd) + rng.randrange(1, 6)
+        while process.poll() is None and lines(odd) < target:
+            time.sleep(0.05)
+        if process.poll() is None:
+            disturb(process, rng, odd, grid, temporary)
+            came.append(kind)
+        elif kind == "full" and process.returncode == 1:
+            came.append(kind)
+        end = time.monotonic() + rng.uniform(2, 20)
+        while process.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for cell, result in results(odd).items():
+            if '"status":"ok"' in result:
+                assert seen.setdefault(cell, result) == result, "a record differs"
+        assert set(seen) <= set(results(odd)), "a record is lost"
+    assert main([*grid, "--out", str(odd)]) == 0
+    left = [p for p in temporary.glob(f"{PREFIX}*")]
+    end = time.monotonic() + 30
+    while left and time.monotonic() < end:
+        time.sleep(0.5)
+        left = [p for p in temporary.glob(f"{PREFIX}*")]
+    assert results(odd) == results(whole) and not left
+    return came, len(results(whole))
+
+
+@pytest.mark.slow
+def test_one_disturbance_of_each_kind_changes_no_record(tmp_path):
+    grid = [*GRID, "--jobs", "2"]
+    came, cells = soaked(tmp_path, grid, DISTURBANCES, seed=0)
+    assert cells == 20 and "kill" in came
+
+
+@pytest.mark.soak
+def test_a_thousand_cells_and_a_hundred_disturbances(tmp_path):
+    grid = [*GRID, "--set", "scms=50", "--jobs", "2"]
+    kinds = random.Random(1).choices(list(DISTURBANCES), k=100)
+    came, cells = soaked(tmp_path, grid, kinds, seed=1)
+    print(f"{cells} cells, {len(came)} disturbances:", {k: came.count(k) for k in DISTURBANCES})
+    assert cells == 1000 and set(came) == set(DISTURBANCES)

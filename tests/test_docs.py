@@ -22,6 +22,8 @@ SLOW = (
     "reading-a-report",
     "out-of-reach",
     "train-your-own",
+    "many-workers",
+    "own-environment",
 )
 
 
@@ -67,4 +69,4 @@ def test_links_lead_somewhere(page):
 
 def test_every_page_is_one_click_from_the_readme():
     linked = {(ROOT / link).resolve() for link in LINK.findall((ROOT / "README.md").read_text())}
-    assert len(PAGES) == 8 and set(PAGES) <= linked
+    assert len(PAGES) >= 10 and set(PAGES) <= linked

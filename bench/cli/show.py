@@ -260,6 +260,6 @@ def speed_command(options: argparse.Namespace) -> int:
     """Prints timings."""
     from bench.cli import speed
 
-    for line in chain(speed.simulator(), speed.methods(), speed.runner()):
+    for line in chain(speed.simulator(), speed.methods(), speed.runner(), speed.workers()):
         print(line, flush=True)
     return OK

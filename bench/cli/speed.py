@@ -1,5 +1,6 @@
 """Timings of our own code, each beside a reference measured in the same run."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -34,6 +35,7 @@ ROWS = 400
 BATCH = {20: 200, 100: 50}
 SWEPT = {20: 8, 100: 1}
 CELLS, LOOPS, RUN = 12, 10_000_000, "speed"
+REPEATS = 3  # the fastest counts: what else the machine does is not ours
 
 
 def simulator() -> Iterable[str]:
@@ -77,6 +79,17 @@ def runner() -> Iterable[str]:
     )
 
 
+def workers() -> Iterable[str]:
+    """How many short cells a second go through as workers grow."""
+    short = [Cell(t, "bench.cli.speed:Means") for t in load_suite("lorch", "smoke", scms=4)]
+    for count in dict.fromkeys((1, 2, os.cpu_count() or 1)):
+        seconds = _grid(count, short)
+        yield (
+            f"runner, {len(short)} short cells, {count} workers: {len(short) / seconds:.1f} cells/s, "
+            f"{1000 * seconds * count / len(short):.0f} ms of a worker a cell"
+        )
+
+
 class Means:
     """A method that takes the mean of each column."""
 
@@ -101,9 +114,7 @@ def _alone(cells: Sequence[Cell]) -> list[float]:
     try:
         for cell in cells:
             isolated(cell.job(0, RUN))
-            watch = Stopwatch()
-            isolated(cell.job(0, RUN))
-            seconds.append(watch.lap())
+            seconds.append(min(_lap(lambda: isolated(cell.job(0, RUN))) for _ in range(REPEATS)))  # noqa: B023
     finally:
         stop_run(RUN)
     return seconds
@@ -115,14 +126,21 @@ def _here(cell: Cell) -> float:
     _ = problem.interventions
     method = load_method(cell.method)
     with one_thread():
-        for _ in range(2):
+        taken = []
+        for _ in range(1 + REPEATS):
             watch = Stopwatch()
             estimate = method.fit_problem(problem, cell.seed)
             for metric in METRICS.values():
                 if metric.applies(problem, estimate):
                     metric.value(problem, estimate)
-            seconds = watch.lap()
-    return seconds
+            taken.append(watch.lap())
+    return min(taken)
+
+
+def _lap(work: Callable[[], object]) -> float:
+    watch = Stopwatch()
+    work()
+    return watch.lap()
 
 
 def _grid(workers: int, cells: Sequence[Cell]) -> float:

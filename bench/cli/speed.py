@@ -85,7 +85,8 @@ def workers() -> Iterable[str]:
     for count in dict.fromkeys((1, 2, os.cpu_count() or 1)):
         seconds = _grid(count, short)
         yield (
-            f"runner, {len(short)} short cells, {count} workers: {len(short) / seconds:.1f} cells/s, "
+            f"runner, {len(short)} short cells, {count} workers: "
+            f"{len(short) / seconds:.1f} cells/s, "
             f"{1000 * seconds * count / len(short):.0f} ms of a worker a cell"
         )
 

@@ -44,8 +44,7 @@ def _beside(name: str) -> ModuleType:
 
 
 frames = _beside("frames")
-Channel, Closed, Broken = frames.Channel, frames.Closed, frames.Broken
-Header = dict[str, Any]
+Channel, Header = frames.Channel, frames.Header
 
 
 @dataclass
@@ -110,8 +109,9 @@ class MethodProcess:
         channel.send({"kind": "imported", "checkpoint": "", **told, **more})
         if asked["warm"]:
             self._warm_up(asked["folder"])
-        left = self._reap({"pid": 0})["left"]
-        channel.send({"kind": "warm", "threads": _threads(), "left": left})
+        left, mine = self._reap({"pid": 0})["left"], Path("/proc/self/task")
+        threads = len(os.listdir(mine)) if mine.is_dir() else 1
+        channel.send({"kind": "warm", "threads": threads, "left": left})
 
     def _warm_up(self, folder: str) -> None:
         """Fits and asks a tiny problem once; a failure here says nothing: the real one decides."""
@@ -128,19 +128,18 @@ class MethodProcess:
 
     def _cell(self, header: Header, channel: Channel, forks: bool) -> None:
         handle = channel.receive_handle()
-        pid = os.fork() if forks else os.getpid()
-        if pid:
+        if pid := os.fork() if forks else os.getpid():
             channel.send({"kind": "started", "pid": pid})
-        if pid and forks:
-            os.close(handle)
-            return
+            if forks:
+                os.close(handle)
+                return
         try:
             if forks:
                 channel.close()
                 self.owner.close()
                 _tie_to_parent()
             Cell(Channel(socket.socket(fileno=handle)), self.method, header).serve()
-        except (Closed, Broken):
+        except (frames.Closed, frames.Broken):
             pass
         except BaseException:
             traceback.print_exc()
@@ -243,12 +242,6 @@ def _peak() -> Header:
     return {"peak_rss_mb": round(used, 1), "peak_device_mb": None}
 
 
-def _threads() -> int:
-    with contextlib.suppress(OSError):
-        return len(os.listdir("/proc/self/task"))
-    return 1
-
-
 def _say_to(path: str) -> None:
     handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     os.dup2(handle, 1)
@@ -256,12 +249,17 @@ def _say_to(path: str) -> None:
     os.close(handle)
 
 
+def _adopt_orphans() -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
 def _tie_to_parent() -> None:
     """See `bench.run.child.tie_to_parent`."""
     parent = os.getppid()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _adopt_orphans()
     if os.getppid() != parent:
         os._exit(0)
 
@@ -278,12 +276,11 @@ def _below(pid: int) -> Iterator[int]:
 def main() -> None:
     """Serves until the owner is gone, then clears up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _adopt_orphans()
     me = os.getpid()
     try:
         MethodProcess(Channel(socket.socket(fileno=int(sys.argv[1])))).serve()
-    except (Closed, Broken):
+    except (frames.Closed, frames.Broken):
         pass
     finally:
         if os.getpid() == me:

@@ -46,7 +46,12 @@ def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both sets of rows, or evenly spaced ones of each where all pairs would be too many."""
     if len(x) + len(y) <= MANY_ROWS:
         return x, y
-    return tuple(rows[:: -(-len(rows) // FEW_ROWS)] for rows in (x, y))
+    return _spaced(x), _spaced(y)
+
+
+def _spaced(rows: np.ndarray) -> np.ndarray:
+    """At most `FEW_ROWS` of them, evenly spaced."""
+    return rows[:: -(-len(rows) // FEW_ROWS)]
 
 
 def _squared_distances(rows: np.ndarray) -> np.ndarray:

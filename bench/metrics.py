@@ -11,6 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.conditions import (
+    Condition,
+    additive_noise,
+    clamped_draws_compared,
+    draws_compared,
+    has_truth,
+    other_graph_given,
+    published_noise,
+    real_data_residual,
+    residual_noise,
+    rows_compared,
+    rows_rebuilt,
+    scored_residual,
+    smoothed_noise,
+)
 from bench.distances import energy, mmd, wasserstein
 from bench.method import member
 from bench.scm.base import SCM
@@ -27,17 +42,17 @@ def rmse(error: np.ndarray, scale: np.ndarray) -> float:
 
 def noise(problem: Problem, estimate: SCM) -> float:
     """Noise abducted from query rows against the true noise."""
-    return _error(problem, estimate.noise(problem.query), problem.query_noise_rows)
+    return _noise_error(problem, estimate.noise(problem.query))
 
 
 def noise_smoothed(problem: Problem, estimate: SCM) -> float:
     """Noise of query rows as their posterior mean, which may use the row's own value."""
-    return _error(problem, estimate.noise_smoothed(problem.query), problem.query_noise_rows)
+    return _noise_error(problem, member(estimate, "noise_smoothed")(problem.query))
 
 
 def noise_residual(problem: Problem, estimate: SCM) -> float:
     """x - E[x | parents] of a model whose own noise has other units, against the true noise."""
-    return _error(problem, estimate.noise_residual(problem.query), problem.query_noise_rows)
+    return _noise_error(problem, member(estimate, "noise_residual")(problem.query))
 
 
 def noise_published(problem: Problem, estimate: SCM) -> float:
@@ -48,7 +63,7 @@ def noise_published(problem: Problem, estimate: SCM) -> float:
     """
     both = as_frame(np.vstack([problem.data.rows, problem.query_rows]), problem.data.names)
     answer = _checked(member(estimate, "noise_published")(both), both.to_numpy())
-    true = problem.truth.noise(problem.context).to_numpy()
+    true = problem.known_truth.noise(problem.context).to_numpy()
     return rmse(answer[: len(true)] - true, problem.scale)
 
 
@@ -93,6 +108,8 @@ def node_residuals(problem: Problem, estimate: SCM) -> dict[str, float]:
 def graph_distance(problem: Problem, _: SCM) -> float:
     """Structural Hamming distance of the given graph: pairs of nodes joined otherwise."""
     given, true = problem.data.adjacency, problem.true_adjacency
+    if true is None:
+        raise ValueError("the problem has no other graph than the given one")
     differs = (given != true) | (given.T != true.T)
     return float(np.triu(differs).sum())
 
@@ -160,6 +177,12 @@ def _average(problem: Problem, answer: Callable[[Any], "pd.DataFrame"]) -> float
     return float(np.mean(errors))
 
 
+def _noise_error(problem: Problem, answer: "pd.DataFrame") -> float:
+    if problem.query_noise_rows is None:
+        raise ValueError("the true noise of this problem's query rows is not known")
+    return _error(problem, answer, problem.query_noise_rows)
+
+
 def _error(problem: Problem, answer: "pd.DataFrame", truth: np.ndarray) -> float:
     return rmse(_checked(answer, truth) - truth, problem.scale)
 
@@ -179,122 +202,73 @@ class Metric:
 
     Attributes:
         value: (problem, estimate) -> number, lower is better.
-        about: for captions. applies: (problem, estimate) -> whether like meets like.
-        version: changes whenever the value may. digits: that a table prints.
-        unit: for captions, "" for numbers without one.
+        about: what is measured, for captions.
+        applies: (problem, estimate) -> whether like meets like; see `bench.conditions`.
+        version: changes whenever the value may.
+        digits: how many a table prints after the point.
+        unit: of the value, for captions; "" for numbers without one.
     """
 
     value: Callable[[Problem, SCM], float]
     about: str
-    applies: Callable[[Problem, SCM], bool]
+    applies: Condition
     version: int = 1
     digits: int = 3
     unit: str = "standard deviations of the node"
 
 
-def _known(problem: Problem, estimate: SCM) -> bool:
-    return problem.truth is not None and estimate.noise_space == "additive"
-
-
-def _abducts(problem: Problem, estimate: SCM) -> bool:
-    return _known(problem, estimate) and member(estimate, "noise_metric")
-
-
-def _smooths(problem: Problem, estimate: SCM) -> bool:
-    return problem.truth is not None and member(estimate, "noise_smoothed") is not None
-
-
-def _logs(problem: Problem, estimate: SCM) -> bool:
-    return problem.truth is not None and member(estimate, "noise_published") is not None
-
-
-def _same_rows(problem: Problem, _: SCM) -> bool:
-    return problem.truth is not None
-
-
-def _misgiven(problem: Problem, _: SCM) -> bool:
-    return problem.true_adjacency is not None
-
-
-def _unknown(problem: Problem, estimate: SCM) -> bool:
-    """Real data, and noise in the nodes' units that is what F leaves: smoothed noise is smaller."""
-    in_units = estimate.noise_space == "additive" or _leaves_residual(estimate)
-    return problem.truth is None and in_units and member(estimate, "noise_metric")
-
-
-def _leaves(problem: Problem, estimate: SCM) -> bool:
-    return problem.truth is not None and _leaves_residual(estimate)
-
-
-def _leaves_residual(estimate: SCM) -> bool:
-    return member(estimate, "noise_residual") is not None
-
-
-def _compares_rows(problem: Problem, _: SCM) -> bool:
-    return problem.truth is None or problem.compare_rows
-
-
-def _rebuilds(problem: Problem, estimate: SCM) -> bool:
-    return _compares_rows(problem, estimate) and not problem.given
-
-
-def _compares_draws(problem: Problem, estimate: SCM) -> bool:
-    """Where rows are compared anyway, and for noise that cannot be paired with the true one."""
-    return _compares_rows(problem, estimate) or estimate.noise_space == "base"
-
-
-def _compares_clamped(problem: Problem, estimate: SCM) -> bool:
-    return problem.truth is not None and estimate.noise_space == "base"
-
-
 METRICS = {
-    "noise": Metric(noise, "RMSE of the query rows' noise (residual abduction)", _abducts),
-    "sample": Metric(sample, "RMSE of rows generated from the true query noise", _known),
-    "intervention": Metric(intervention, "RMSE of interventional rows from the true noise", _known),
-    "counterfactual": Metric(counterfactual, "RMSE of counterfactual query rows", _same_rows),
-    "noise_smoothed": Metric(noise_smoothed, "RMSE of the noise's posterior mean", _smooths),
+    "noise": Metric(noise, "RMSE of the query rows' noise (residual abduction)", residual_noise),
+    "sample": Metric(sample, "RMSE of rows generated from the true query noise", additive_noise),
+    "intervention": Metric(
+        intervention, "RMSE of interventional rows from the true noise", additive_noise
+    ),
+    "counterfactual": Metric(counterfactual, "RMSE of counterfactual query rows", has_truth),
+    "noise_smoothed": Metric(noise_smoothed, "RMSE of the noise's posterior mean", smoothed_noise),
     "noise_published": Metric(
-        noise_published, "RMSE of the context's smoothed noise, as published code logs it", _logs
+        noise_published,
+        "RMSE of the context's smoothed noise, as published code logs it",
+        published_noise,
     ),
     "noise_residual": Metric(
-        noise_residual, "RMSE of x - E[x | parents] from the true noise", _leaves
+        noise_residual, "RMSE of x - E[x | parents] from the true noise", scored_residual
     ),
     "graph_distance": Metric(
         graph_distance,
         "Structural Hamming distance of the given graph",
-        _misgiven,
+        other_graph_given,
         digits=1,
         unit="pairs of nodes",
     ),
     "residual": Metric(
-        residual, "RMS distance of query rows from F, not 0 for the truth", _unknown
+        residual, "RMS distance of query rows from F, not 0 for the truth", real_data_residual
     ),
     "mmd_query": Metric(
-        mmd_query, "MMD^2 of generated rows, Gaussian noise", _compares_draws, digits=4, unit=""
+        mmd_query, "MMD^2 of generated rows, Gaussian noise", draws_compared, digits=4, unit=""
     ),
     "mmd_intervention": Metric(
-        mmd_intervention, "MMD^2 of interventional rows", _compares_clamped, digits=4, unit=""
+        mmd_intervention, "MMD^2 of interventional rows", clamped_draws_compared, digits=4, unit=""
     ),
     "mmd_reconstruction": Metric(
-        mmd_reconstruction, "MMD^2 of reconstructed context", _rebuilds, digits=4, unit=""
+        mmd_reconstruction, "MMD^2 of reconstructed context", rows_rebuilt, digits=4, unit=""
     ),
     "mmd_context": Metric(
-        mmd_context, "MMD^2 of the context, for reference", _compares_rows, digits=4, unit=""
+        mmd_context, "MMD^2 of the context, for reference", rows_compared, digits=4, unit=""
     ),
     "mmd_query_unbiased": Metric(
         mmd_query_unbiased,
         "MMD^2 of generated rows, unbiased estimator",
-        _compares_rows,
+        rows_compared,
         digits=4,
         unit="",
     ),
     "energy_query": Metric(
-        energy_query, "Energy distance of generated rows", _compares_rows, digits=4, unit=""
+        energy_query, "Energy distance of generated rows", rows_compared, digits=4, unit=""
     ),
     "wasserstein_query": Metric(
         wasserstein_query,
         "Wasserstein-1 distance by node of generated rows",
-        _compares_rows,
+        rows_compared,
         digits=4,
     ),
 }

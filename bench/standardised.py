@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 
+from bench.scm.base import Drawn
 from bench.task import Dataset
 
 # F of nodes at rows z [N, D], [N, len(nodes)]; it may have `noise_scale`, `draw`, `deviation` and
@@ -97,7 +98,7 @@ class StandardisedMechanisms(Standardised):
         return self._draw if getattr(self.predict, "draw", None) else None
 
     def _draw(self, rng: np.random.Generator) -> Self:
-        return self._with(self.predict.draw(rng))
+        return self._with(cast(Drawn, self.predict).draw(rng))
 
     @property
     def relearn(self) -> Callable[[np.ndarray], Self] | None:
@@ -105,7 +106,7 @@ class StandardisedMechanisms(Standardised):
         return self._relearn if getattr(self.predict, "relearn", None) else None
 
     def _relearn(self, rows: np.ndarray) -> Self:
-        return self._with(self.predict.relearn(self.standardise(rows)))
+        return self._with(cast(Drawn, self.predict).relearn(self.standardise(rows)))
 
     def _with(self, predict: Predict) -> Self:
         other = copy(self)

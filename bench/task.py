@@ -171,7 +171,18 @@ class Problem:
     def interventions(self) -> list[Intervention]:
         """Interventions on distinct nodes with their true rows."""
         noise = self.query_noise
-        return [Intervention(do, self.truth.generate(noise, do)) for do in self.clamps]
+        return [Intervention(do, self.known_truth.generate(noise, do)) for do in self.clamps]
+
+    @property
+    def known_truth(self) -> SCM:
+        """The truth.
+
+        Raises:
+            ValueError: nobody knows it, as of real data.
+        """
+        if self.truth is None:
+            raise ValueError("the truth of this problem is not known")
+        return self.truth
 
     @cached_property
     def floor(self) -> SCM | None:

@@ -39,7 +39,7 @@ LIGHT = (
     "condfip",
 )
 WORDS = ["bench.scm", "bench.task", "bench.standardised", "bench.method", "bench.metrics"]
-WORDS += ["bench.distances"]
+WORDS += ["bench.distances", "bench.conditions"]
 DOORS = ["bench.loaded", "bench.suite", "bench.registry"]
 GROUND = ["bench.run.environment", "bench.run.fingerprint", "bench.run.records", "bench.run.shape"]
 LEAVES = [*WORDS, "bench.run.environment"]
@@ -57,7 +57,14 @@ MAY_IMPORT = {
     "bench.method": ["bench.scm", "bench.task", "bench.standardised"],
     "bench.loaded": ["bench.scm", "bench.task", "bench.method", "bench.run.fingerprint"],
     "bench.distances": [],
-    "bench.metrics": ["bench.scm", "bench.task", "bench.method", "bench.distances"],
+    "bench.conditions": ["bench.scm", "bench.task", "bench.method"],
+    "bench.metrics": [
+        "bench.scm",
+        "bench.task",
+        "bench.method",
+        "bench.distances",
+        "bench.conditions",
+    ],
     "bench.suite": ["bench.task", "bench.run.fingerprint"],
     "bench.registry": ["bench.task", "bench.loaded", "bench.suite"],
     "bench.sklearn": [*WORDS, *DOORS],
@@ -76,7 +83,7 @@ MAY_IMPORT = {
     "condfip.infer": [*LEAVES, "bench.reading", "condfip"],
     "condfip.validate": [*LEAVES, "bench.suites", "condfip"],
     "condfip.paper.ablation": [*LEAVES, "bench.registry", "bench.analysis.published", "condfip"],
-    "condfip.amortized.goals": [*LEAVES, "bench.registry", "condfip"],
+    "condfip.amortized.goals": [*LEAVES, "bench.loaded", "bench.registry", "condfip"],
 }
 # what is asked for when a function is called, and not before
 LATER = {

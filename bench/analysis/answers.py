@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.table import Table
+from bench.analysis.table import Entry, Table
 from bench.distances import FEW_ROWS, MANY_ROWS
 from bench.metrics import METRICS
 from bench.suites.answers import LEVEL, read_answers
@@ -99,7 +99,9 @@ def distances(results: Mapping[str, Mapping[str, Any]], n_query: int) -> Table:
     caption = f"Distances of generated rows from held-out rows{few}; lower is better. " + "; ".join(
         f"{name}: {METRICS[name].about}" for name in names
     )
-    rows = [[m, *(_measured(r["metrics"].get(n)) for n in names)] for m, r in results.items()]
+    rows: list[list[str | Entry]] = [
+        [m, *(_measured(r["metrics"].get(n)) for n in names)] for m, r in results.items()
+    ]
     return Table("distances", caption, ["method", *names], rows)
 
 
@@ -113,7 +115,7 @@ def effect_table(question: Answered, data: Dataset, name: str) -> Table:
     """A row a node and method: observed mean, mean under do, effect and interval."""
     second = "mean under do"
     header = ["node", "observed mean", "method", second, "effect", INTERVAL]
-    rows: list[list[str]] = []
+    rows: list[list[str | Entry]] = []
     for node, told in question.nodes.items():
         observed = data.rows[:, data.names.index(node)].mean()
         digits = digits_for(told.values(), float(observed))
@@ -161,7 +163,7 @@ def agreement(question: Answered, data: Dataset) -> list[str]:
         if len(effects) < 2:
             continue
         deviation = float(data.rows[:, data.names.index(node)].std(ddof=1))
-        low, high = min(effects, key=effects.get), max(effects, key=effects.get)
+        low, high = min(effects, key=effects.__getitem__), max(effects, key=effects.__getitem__)
         gap = effects[high] - effects[low]
         size = f"{effects[low]:.4g} ({low}) to {effects[high]:.4g} ({high})"
         if gap <= NEAR * deviation:
@@ -207,7 +209,7 @@ def differences(question: Answered, data: Dataset) -> str:
             gaps[node] = (max(effects) - min(effects)) / deviation
     if not gaps:
         return ""
-    node = max(gaps, key=gaps.get)
+    node = max(gaps, key=gaps.__getitem__)
     return f"methods differ by up to {gaps[node]:.2g} deviations there (of {node})"
 
 

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -126,7 +127,8 @@ def merge(first: Path, second: Path, target: Path) -> int:
     """
     if records_path(target):
         raise ValueError(f"{target} holds records already: name a new folder")
-    lines, launches = {}, []
+    lines: dict[str, Any] = {}
+    launches: list[Any] = []
     for folder in (first, second):
         found = read_records(folder).current
         if not found:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import pandas as pd
 
@@ -118,14 +119,14 @@ def pooled(frame: pd.DataFrame) -> Table:
     order = {m: k for k, m in enumerate(methods_of(frame))}
     metrics = metrics_of(frame)
     for metric, method, theirs in sorted(ours, key=lambda k: (metrics.index(k[0]), order[k[1]])):
-        cells = ours[metric, method, theirs]
-        errors, printed = zip(*cells, strict=True)
-        ratio = pooled_ratio(errors, [f.mean for f in printed], [f.se for f in printed])
-        scms = len(set().union(*(e.index for e in errors)))
+        matched = ours[metric, method, theirs]
+        values, printed = [e for e, _ in matched], [figure for _, figure in matched]
+        ratio = pooled_ratio(values, [f.mean for f in printed], [f.se for f in printed])
+        scms = len(set().union(*(e.index for e in values)))
         low, high = ratio.interval(0.95)
         text = f"{ratio.value:.2f} [{low:.2f}, {high:.2f}]"
-        row = [metric, method, theirs, str(len(cells)), str(scms), text, ratio.within(CLOSE)]
-        table.rows.append(row)
+        counted = str(len(matched)), str(scms)
+        table.rows.append([metric, method, theirs, *counted, text, ratio.within(CLOSE)])
     return table
 
 
@@ -155,7 +156,7 @@ def like(frame: pd.DataFrame, number: int, missing: str = "error") -> Table:
 def _beside_each_other(frame: pd.DataFrame, here: list[Figure], missing: str) -> Iterable[list]:
     rows = _problems(frame, here[0])
     free = [axis for axis in blocks(rows) if axis not in ("d", SPREAD)]
-    ours = {}
+    ours: dict[tuple[str, str], dict[str, Entry]] = {}
     for values, part in split(rows, free) if len(rows) else ():
         mark = f" ({', '.join(map(short, values))})" if values else ""
         ours |= {(m, f"{m}{mark}"): row for m, row in _ours(part, here, missing).items()}
@@ -166,7 +167,7 @@ def _problems(frame: pd.DataFrame, figure: Figure) -> pd.DataFrame:
     """The rows of a run whose problems are those of a figure."""
     inferred = figure.experiment == "no_graph"
     shift = SHIFTED.get(figure.experiment, "") if figure.alpha != 1 else ""
-    wanted = {"d": figure.d, "n_context": figure.n_context, "alpha": figure.alpha}
+    wanted: dict[str, Any] = {"d": figure.d, "n_context": figure.n_context, "alpha": figure.alpha}
     wanted |= {"shift": shift, "noise": "", "given": "inferred" if inferred else "true"}
     family = "sachs" if figure.experiment == "sachs" else "lorch"
     kept = frame["scm"].str.split("/").str[0] == family
@@ -198,15 +199,15 @@ def _side_by_side(
     printed: dict[str, dict[str, Figure]] = {}
     for figure in here:
         printed.setdefault(figure.method, {})[figure.scenario or figure.metric] = figure
-    for method, row in printed.items():
-        yield [f"{method} (paper)", *(_printed(row.get(c)) for c in columns)]
+    for theirs, line in printed.items():
+        yield [f"{theirs} (paper)", *(_printed(line.get(c)) for c in columns)]
     for (method, label), row in ours.items():
         yield [label, *(row.get(c, "-") for c in columns)]
         name, _, smoothed = method.partition(" ")
-        theirs = printed.get(namesakes().get(name, ""), {})
+        line = printed.get(namesakes().get(name, ""), {})
         residual = here[0].metric == "noise" and namesakes().get(name) == "Cond-FiP"
-        if theirs and not (residual and not smoothed):
-            gaps = [_gap(row[c], theirs[c]) if c in row and c in theirs else "-" for c in columns]
+        if line and not (residual and not smoothed):
+            gaps = [_gap(row[c], line[c]) if c in row and c in line else "-" for c in columns]
             yield [f"{label}: difference / SE", *gaps]
 
 

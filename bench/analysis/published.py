@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 SOURCE = "Mahajan et al., TMLR 2025"
 DATA = Path(__file__).parents[1] / "data"
@@ -95,7 +96,7 @@ def _measures(figure: Figure, metric: str) -> bool:
     return figure.method == ONLY.get(metric, figure.method)
 
 
-def beside(metric: str, scm: str, place: Mapping[str, object]) -> dict[str, dict[str, Figure]]:
+def beside(metric: str, scm: str, place: Mapping[str, Any]) -> dict[str, dict[str, Figure]]:
     """The figures beside problems at one place: {method of the paper: {scenario: figure}}.
 
     Args:

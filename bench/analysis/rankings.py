@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.analysis.stats import complete
+from bench.analysis.stats import Numbers, complete
 
 ALPHA = 0.05
 
 
-def holm(p: Sequence[float]) -> np.ndarray:
+def holm(p: Numbers) -> np.ndarray:
     """Holm's adjusted p-values, in the order given (Holm 1979)."""
     values = np.asarray(p, dtype=float)
     order = np.argsort(values, kind="stable")
@@ -31,7 +31,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-def signed_rank(ours: Sequence[float], theirs: Sequence[float]) -> float:
+def signed_rank(ours: Numbers, theirs: Numbers) -> float:
     """Two-sided p of Wilcoxon's signed-rank test over the same blocks; 1 where all are equal."""
     difference = np.subtract(ours, theirs)
     return float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0
@@ -128,7 +128,7 @@ def win_rates(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def probability_of_improvement(
-    ours: Sequence[float], theirs: Sequence[float], strata: Sequence[Hashable]
+    ours: Numbers, theirs: Numbers, strata: Sequence[Hashable] | np.ndarray
 ) -> float:
     """P(ours on one SCM < theirs on another of the same stratum), mean over strata, ties one half.
 
@@ -143,7 +143,7 @@ def probability_of_improvement(
     return float(np.mean(shares))
 
 
-def performance_profile(errors: pd.DataFrame, factors: Sequence[float]) -> pd.DataFrame:
+def performance_profile(errors: pd.DataFrame, factors: Numbers) -> pd.DataFrame:
     """Share of problems on which a method is within a factor of the best: [factors, methods].
 
     Raises:

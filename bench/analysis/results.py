@@ -6,7 +6,6 @@ order of first appearance is the order to show.
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,7 +68,7 @@ class Shown:
         return frame
 
 
-def _matching(frame: pd.DataFrame, axis: str, values: Sequence[object]) -> pd.Series:
+def _matching(frame: pd.DataFrame, axis: str, values: Sequence[Any]) -> pd.Series:
     if axis == "scms" and "index" in frame:
         return frame["index"] < max(int(value) for value in values)
     _known("axis", axis, [*axes_of(frame), "suite"])
@@ -80,7 +79,7 @@ def _matching(frame: pd.DataFrame, axis: str, values: Sequence[object]) -> pd.Se
     return column.isin([there[_plain(value)] for value in values])
 
 
-def _plain(value: object) -> str:
+def _plain(value: Any) -> str:
     """10, 10.0 and "10" are one value; so are RFF_IN and rff_in."""
     try:
         return f"{float(value):g}"
@@ -295,12 +294,12 @@ def _choices(suite: str, axis: str) -> Sequence[object]:
     return find_suite(suite).choices.get(axis, ()) if suite in _suites() else ()
 
 
-def _size(value: object) -> tuple:
+def _size(value: Any) -> tuple:
     """Numbers by size, corrupt-2 before corrupt-10, "" first."""
     if not isinstance(value, str):
         return (0, float(value), "", 0)
-    word, digits = re.fullmatch(r"(.*?)(\d*)", value, re.DOTALL).groups()
-    return (1, 0.0, word, int(digits or 0))
+    word = value.rstrip("0123456789")
+    return (1, 0.0, word, int(value[len(word) :] or 0))
 
 
 def counts(frame: pd.DataFrame) -> dict[str, int]:

@@ -15,6 +15,7 @@ from scipy import stats
 ROUNDING = 0.003  # standard deviation of a number uniform within its second printed digit
 POLICIES = ("error", "common")
 
+Numbers = Sequence[float] | np.ndarray
 Statistic = Callable[[np.ndarray], np.ndarray]
 """[..., N] -> [...], over the last axis."""
 
@@ -72,14 +73,14 @@ def complete(errors: pd.DataFrame) -> pd.DataFrame:
     return errors
 
 
-def _numbers(values: Sequence[float]) -> np.ndarray:
+def _numbers(values: Numbers) -> np.ndarray:
     numbers = np.asarray(values, dtype=float)
     if not len(numbers) or np.isnan(numbers).any():
         raise ValueError("statistics need values, none of them NaN")
     return numbers
 
 
-def mean_se(values: Sequence[float]) -> tuple[float, float]:
+def mean_se(values: Numbers) -> tuple[float, float]:
     """Mean and standard error, sd (ddof = 1) / sqrt(n); the error of one value is NaN.
 
     Raises:
@@ -91,7 +92,7 @@ def mean_se(values: Sequence[float]) -> tuple[float, float]:
     return float(numbers.mean()), float(numbers.std(ddof=1) / len(numbers) ** 0.5)
 
 
-def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+def paired_difference(ours: Numbers, theirs: Numbers) -> tuple[float, float]:
     """Mean difference over the same blocks and its standard error.
 
     Raises:
@@ -128,9 +129,7 @@ class Ratio:
         return "no" if high < 1 / factor or low > factor else "not known"
 
 
-def pooled_ratio(
-    ours: Sequence[pd.Series], means: Sequence[float], errors: Sequence[float]
-) -> Ratio:
+def pooled_ratio(ours: Sequence[pd.Series], means: Numbers, errors: Numbers) -> Ratio:
     """Our errors over published means, both summed over cells, by the delta method.
 
     An SCM that is in several cells counts as one: what it adds to the sum is its influence, and
@@ -154,7 +153,7 @@ def pooled_ratio(
     return Ratio(total / printed, variance**0.5)
 
 
-def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+def t_interval(values: Numbers, level: float = 0.95) -> tuple[float, float]:
     """Student's interval of the mean of one cell; infinite for a single value.
 
     Raises:
@@ -168,8 +167,8 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
 
 
 def bootstrap_interval(
-    values: Sequence[float],
-    strata: Sequence[Hashable],
+    values: Numbers,
+    strata: Sequence[Hashable] | np.ndarray,
     rng: np.random.Generator,
     statistic: Statistic = lambda draws: draws.mean(-1),
     draws: int = 2000,
@@ -212,7 +211,7 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
     return stats.trim_mean(values, 0.25, axis=-1)
 
 
-def log_ratio_to_floor(errors: Sequence[float], floor: Sequence[float]) -> np.ndarray:
+def log_ratio_to_floor(errors: Numbers, floor: Numbers) -> np.ndarray:
     """log(error / floor) of each problem, [N]; exp of its mean is the geometric mean ratio.
 
     Raises:

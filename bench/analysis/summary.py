@@ -187,7 +187,7 @@ def node_table(residuals: dict[str, dict[str, float]]) -> Table:
         residuals: {method: {node: RMS distance of held-out rows from F, in standard deviations}}.
     """
     mean = {method: sum(nodes.values()) / len(nodes) for method, nodes in residuals.items()}
-    ranked = sorted(mean, key=mean.get)
+    ranked = sorted(mean, key=mean.__getitem__)
     table = Table("nodes", NODES, ["node", *ranked])
     for node in next(iter(residuals.values())):
         values = {method: residuals[method][node] for method in ranked}

@@ -1,8 +1,9 @@
 """Tables from results: mean (standard error) over SCMs, marks of the best, published figures."""
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,7 @@ class Entry:
         (mean, error), median = mean_se(values), float(np.median(values))
         middle = None
         if abs(mean) > EXPLODES * abs(median) and round(abs(mean), digits) > 0:
-            middle = (median, float(interquartile_mean(values)))
+            middle = (median, float(interquartile_mean(np.asarray(values))))
         return cls(mean, error, len(values), total, digits=digits, middle=middle)
 
     def text(self) -> str:
@@ -233,11 +234,12 @@ def _near(
     every = errors.reindex(rivals["scm"].unique())
     errors = every.dropna() if missing == "common" else every.dropna(axis=1)
     first = min(best, key=lambda m: cells[m].mean, default=None)
-    near = not_worse(errors, first) if first in errors and len(errors.columns) > 1 else set()
+    tested = first is not None and first in errors and len(errors.columns) > 1
+    near = not_worse(errors, first) if first is not None and tested else set()
     return {m: replace(e, near=m in near and not e.best) for m, e in cells.items()}
 
 
-def place_of(block: pd.DataFrame) -> Mapping[Hashable, object]:
+def place_of(block: pd.DataFrame) -> Mapping[str, Any]:
     """The axes of a block's first row."""
     return block[axes_of(block)].iloc[0].to_dict()
 

@@ -24,6 +24,7 @@ from bench.run.supervisor import isolated
 from bench.run.workers import stop_run
 from bench.scm.batched import BatchedSCM
 from bench.scm.prior import GRAPH_KINDS, Family, draw_scms
+from bench.task import Problem
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -157,7 +158,7 @@ def _grid(workers: int, cells: Sequence[Cell]) -> float:
         return watch.lap()
 
 
-def _fit_seconds(name: str, problem: "object") -> float:
+def _fit_seconds(name: str, problem: Problem) -> float:
     with one_thread():
         load_method(name).fit(problem.context.iloc[:50], problem.graph)  # warm-up
         watch = Stopwatch()

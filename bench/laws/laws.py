@@ -12,8 +12,8 @@ from bench.laws.trial import CLAMP, EXACT, Trial, refuses, require, same_answers
 from bench.method import member
 from bench.metrics import METRICS
 from bench.registry import load_suite
-from bench.scm.base import SCM, Do
-from bench.scm.do import Scale, Shift
+from bench.scm.base import SCM
+from bench.scm.do import Do, Scale, Shift
 
 UNITS = 2.0 ** np.array([10, -10, 3, 0, -7])  # powers of two: exact in floating point
 SHIFTS = np.array([50.0, 100.0, -30.0, 0.0, 7.0])

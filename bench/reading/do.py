@@ -250,7 +250,8 @@ def pack(do: Do, names: Sequence[str]) -> tuple[list[list], list[np.ndarray]]:
     Raises:
         ValueError: a Python function, which does not travel.
     """
-    words, rows = [], []
+    words, rows = list[list](), list[np.ndarray]()
+    told: list[Any]
     for name, value in do.items():
         match value:
             case Shift(amount=number):

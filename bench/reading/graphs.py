@@ -38,7 +38,7 @@ def read_graph(
         label, text = "the graph", str(source)
     else:
         label, text = str(path), read_text(path, EDGE_BYTES)
-    read, notes = _reader(path, text), []
+    read, notes = _reader(path, text), list[str]()
     try:
         graph = read(text, columns, orientation, notes)
         return as_digraph(graph), [f"{label}: {note}" for note in notes]

@@ -1,7 +1,7 @@
 """Columns as float64: what a table must not lose on the way, and how a refusal says so."""
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ EXACT = 2**53
 
 def numbers(
     df: "pd.DataFrame | np.ndarray", place: Callable[[int], str] = lambda row: f"row {row + 1}"
-) -> tuple[np.ndarray, tuple[Hashable, ...]]:
+) -> tuple[np.ndarray, tuple[Any, ...]]:
     """The rows of a table as float64 [N, D], and its names; x0, x1, ... for arrays.
 
     `place` says where a row stands, for a refusal.

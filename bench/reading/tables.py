@@ -3,10 +3,10 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bench.reading.text import SAMPLE, read_text, separator_of
 
@@ -134,7 +134,8 @@ def _parquet(path: Path) -> "pq.ParquetFile":
 def _layout(text: str) -> _Layout:
     separator = separator_of(text)
     reader = _cells(io.StringIO(text), separator)
-    header, skipped, rows = [], 0, []
+    header: list[str] = []
+    skipped, rows = 0, list[tuple[int, list[str]]]()
     for row in reader:
         if not any(cell.strip() for cell in row):
             continue
@@ -159,10 +160,21 @@ def _layout(text: str) -> _Layout:
     return _Layout(separator, decimal, names, skipped, notes)
 
 
-def _cells(lines: io.StringIO, separator: str) -> "csv._reader":
+def _cells(lines: io.StringIO, separator: str) -> "Lines":
     if separator == " ":
         return _Words(lines)
     return csv.reader(lines, delimiter=separator, skipinitialspace=True)
+
+
+class Lines(Protocol):
+    """What reads cells line by line, as `csv.reader` does."""
+
+    @property
+    def line_num(self) -> int:
+        """Lines read so far."""
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """The cells of each line."""
 
 
 class _Words:

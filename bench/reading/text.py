@@ -6,12 +6,12 @@ import gzip
 import lzma
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
-COMPRESSED: dict[str, Callable[[Path], BinaryIO]] = {
-    ".gz": gzip.open,
-    ".bz2": bz2.open,
-    ".xz": lzma.open,
+COMPRESSED: dict[str, Callable[[Path], IO[bytes] | gzip.GzipFile]] = {
+    ".gz": gzip.GzipFile,
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
 }
 REFUSED = {
     ".zip": "unpack it first",
@@ -61,7 +61,7 @@ def _read_bytes(path: Path, limit: int) -> bytes:
     return content
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 

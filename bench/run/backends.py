@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed import Future as DaskFuture
 
-Engine = Callable[[Iterator[Job]], Iterable[Answer]]
+Engine = Callable[[Iterator[Job]], Generator[Answer, None, None]]
 LOCAL = ("local", "threading")
 REGISTERED_BY = {"ray": "ray.util.joblib:register_ray", "spark": "joblibspark:register_spark"}
 LIVES, BATCH = 3, 4

@@ -22,7 +22,7 @@ from time import monotonic, sleep
 import networkx  # noqa: F401  what cells import when they first need it, before any clock runs
 import pandas  # noqa: F401
 
-from bench.registry import LoadedMethod
+from bench.loaded import LoadedMethod
 from bench.run.environment import one_thread
 from bench.run.family import adopt_orphans, die_with_parent, kill_descendants, threads
 from bench.run.fitting import Fitting, failure, introduce, warm_up
@@ -143,9 +143,10 @@ class MethodProcess:
 
     def _fit(self, header: Header, handle: int) -> None:
         _say_to(header["output"])
-        channel = Channel(socket.socket(fileno=handle))
+        channel, method = Channel(socket.socket(fileno=handle)), self.method
+        assert method is not None  # loaded before any cell is asked for
         with contextlib.closing(channel):
-            Fitting(channel, self.method, self.header["device"], header["folder"]).serve()
+            Fitting(channel, method, self.header["device"], header["folder"]).serve()
 
 
 class Children:

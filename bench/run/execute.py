@@ -87,7 +87,8 @@ def known_methods(asked: Sequence[str]) -> list[str]:
     for name in chosen:
         base = name.partition("=")[0]
         if ":" in base:
-            defines(*base.split(":", 1), Path.cwd())
+            module, _, found = base.partition(":")
+            defines(module, found, Path.cwd())
         else:
             module_of(name)
     return chosen
@@ -174,7 +175,7 @@ class _Run:
         launches = read_launches(self.folder)
         launch = self._about_launch()
         write_launches(self.folder, [*launches, launch])
-        begun, counts = time.monotonic(), Counter()
+        begun, counts = time.monotonic(), Counter[str]()
         try:
             return self._compute(todo, len(launches), counts)
         finally:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import Any
 
 SHARED = ("bench.scm", "bench.method", "bench.task", "bench.standardised")
 WITHIN_BENCH = (*SHARED, "bench.suites")
@@ -50,7 +51,8 @@ def defines(module: str, name: str, home: Path) -> None:
         ValueError: there is no such module, or it has no such name.
     """
     _read(module, home)
-    tree = _tree(_file(module, str(home)).read_bytes())
+    path = _file(module, str(home))
+    tree = _tree(path.read_bytes()) if path else None
     if tree and name not in _bound(tree) and "*" not in _bound(tree):
         raise ValueError(f"module {module} has no {name}")
 
@@ -205,11 +207,10 @@ def _written(node: object) -> Iterator[str]:
         yield repr(node)
 
 
-def _without_docstring(node: ast.AST) -> object:
-    body = node.body
+def _without_docstring(node: Any) -> object:
     documented = isinstance(
         node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     )
     if documented and ast.get_docstring(node, clean=False) is not None:
-        return body[1:]
-    return body
+        return node.body[1:]
+    return node.body

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.loaded import LoadedMethod
 from bench.method import member
 from bench.reading.do import unpack
-from bench.registry import LoadedMethod, Unavailable, load_method
+from bench.registry import Unavailable, load_method
 from bench.run.environment import peak_device_mb, peak_memory_mb, reset_peak_memory
 from bench.run.fingerprint import fingerprint_of
 from bench.run.frames import BODY_MOST, Channel, Closed, Header, arrays_of
@@ -177,7 +178,7 @@ class Fitting:
         given = 0 if header["verb"] == "sample" else 1
         rows, more = arrays[:given], arrays[given:]
         dos = [unpack(do, more[start:], self.names) or None for do, start in header["dos"]]
-        scms = [self.scm]
+        scms = [self._fitted]
         if count := header.get("drawn"):
             scms = self._drawn(count, header["seed"], header.get("bootstrap", 0))
         numbers = np.concatenate([self._verb(s, header, rows, do) for do in dos for s in scms])
@@ -185,6 +186,12 @@ class Fitting:
             raise ValueError(f"the method answered {header['verb']} with {numbers.size} numbers")
         told = {"kind": "answered", "seconds": time.perf_counter() - begun, **self._peaks()}
         return told, (numbers,)
+
+    @property
+    def _fitted(self) -> SCM:
+        if self.scm is None:
+            raise ValueError("nothing has been fitted yet")
+        return self.scm
 
     def _verb(self, scm: SCM, header: Header, rows: list, do: Do | None) -> np.ndarray:
         if header["verb"] == "sample":
@@ -198,18 +205,18 @@ class Fitting:
         """SCMs that the data allow: from what the estimate knows, or fits to rows drawn again."""
         asked = count, seed, bootstrap
         if asked not in self.drawn:
-            if bootstrap:
-                self.drawn[asked] = [self._refit([seed, k]) for k in range(count)]
+            if bootstrap and self.data:
+                self.drawn[asked] = [self._refit(self.data, [seed, k]) for k in range(count)]
             else:
                 self.drawn[asked] = list(member(self.scm, "draws")(count, seed))
         return self.drawn[asked]
 
-    def _refit(self, seed: list[int]) -> SCM:
-        rows, rng = self.data.rows, np.random.default_rng(seed)
+    def _refit(self, data: Dataset, seed: list[int]) -> SCM:
+        rows, rng = data.rows, np.random.default_rng(seed)
         frame = as_frame(rows[rng.integers(len(rows), size=len(rows))], self.names)
         if refit := member(self.scm, "refit"):
             return refit(frame)
-        return self.method.fit(frame, self.data.graph(), seed=seed[0])
+        return self.method.fit(frame, data.graph(), seed=seed[0])
 
     def _seen(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
         try:
@@ -219,8 +226,8 @@ class Fitting:
         return {"kind": "seen", "seen": None if seen is None else bool(seen)}, ()
 
     def _peaks(self) -> Header:
-        peaks = {"peak_rss_mb": round(peak_memory_mb(), 1)}
-        return peaks | {"peak_device_mb": peak_device_mb(self.device)}
+        peak, device = round(peak_memory_mb(), 1), peak_device_mb(self.device)
+        return {"peak_rss_mb": peak, "peak_device_mb": device}
 
 
 def _task(header: Header) -> Task:

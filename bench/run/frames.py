@@ -173,7 +173,9 @@ def arrays_of(header: Header, data: bytes) -> list[np.ndarray]:
         Broken: shapes and data do not agree.
     """
     shapes = header.get("shapes")
-    sizes = [_size(shape) for shape in shapes] if isinstance(shapes, list) else [-1]
+    if not isinstance(shapes, list):
+        raise Broken("an answer of no size came")
+    sizes = [_size(shape) for shape in shapes]
     if min(sizes, default=0) < 0 or 8 * sum(sizes) != len(data):
         raise Broken("an answer of another size than it says came")
     flat, found, start = np.frombuffer(data, dtype="<f8"), [], 0

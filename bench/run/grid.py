@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -93,7 +94,7 @@ def run_cells(
     launch: int = 0,
     started: Callable[[Cell], Any] = lambda cell: None,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[Cell, Record]]:
+) -> Generator[tuple[Cell, Record], None, None]:
     """Computes cells in their order and yields each with its record, as soon as it is written.
 
     Args:
@@ -113,15 +114,12 @@ def run_cells(
             started(cell)
             yield cell.job(index, run, limits)
 
-    answers = engine(jobs())
-    try:
+    with closing(engine(jobs())) as answers:
         for answer in answers:
             cell = cells[answer.index]
             record = cell.record(answer, launch)
             keep(file, record, answer)
             yield cell, record
-    finally:
-        answers.close()
 
 
 def keep(file: RecordFile, record: Record, answer: Answer) -> None:

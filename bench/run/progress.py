@@ -6,10 +6,10 @@ workers, the first ones first.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bench.run.cell import Cell
 from bench.run.schedule import Expectations
-from bench.run.shape import FAILED
+from bench.run.shape import FAILED, Record
 from bench.run.units import duration
 
 LINE_EVERY_S = 10.0
@@ -71,7 +71,8 @@ class Progress:
             self.live.stop()
         if self.total and not self.quiet:
             self.say(self.line())
-        self.log.close()
+        if self.log:
+            self.log.close()
 
     def started(self, cell: Cell) -> None:
         """A worker took a cell."""
@@ -79,7 +80,7 @@ class Progress:
         self.under_way[cell] = time.monotonic()
         self.note(f"start {cell.method} on {cell.task.name}")
 
-    def add(self, cell: Cell, record: Mapping[str, Any]) -> None:
+    def add(self, cell: Cell, record: Record) -> None:
         """A cell has its record; a failure is named at once."""
         self.under_way.pop(cell, None)
         self.expectations.add(record)

@@ -34,7 +34,8 @@ def _set_path(path: list[str]) -> None:
 
 
 def _set_filters(filters: list[Any]) -> None:
-    warnings.filters[:] = filters
+    kept: Any = warnings.filters  # a list, whatever its type says
+    kept[:] = filters
 
 
 def _set_streams(streams: tuple) -> None:

@@ -14,7 +14,14 @@ NUMBER_MOST = 1e12  # of seconds, MiB and counts; more is no measurement
 
 KEY = {"suite": str, "settings": dict, "generator": str, "method": str, "method_settings": dict}
 KEY |= {"version": str, "source": str, "checkpoint": str}
-RESULT = {"task": str, "scm": str, "status": str, "reason": str, "role": str, "noise_space": str}
+RESULT: dict[str, type] = {
+    "task": str,
+    "scm": str,
+    "status": str,
+    "reason": str,
+    "role": str,
+    "noise_space": str,
+}
 RESULT |= {"metrics": dict, "nodes": dict, "columns": dict}
 
 Record = dict[str, Any]
@@ -99,7 +106,7 @@ def _shape(part: Any, kinds: Mapping[str, type], name: str) -> None:
         if not isinstance(value, kind):
             raise Spoilt(f"its {name}.{field_name} is {_kind(value)}, not {kind.__name__}")
         if kind is str:
-            _text(value, f"{name}.{field_name}")
+            _text(str(value), f"{name}.{field_name}")
 
 
 def _kind(value: Any) -> str:

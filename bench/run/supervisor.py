@@ -102,6 +102,7 @@ class Computation:
     def _end_cell(self, cell: Child) -> None:
         """Ends a cell; where its method's process does not answer, that too."""
         method = cell.parent
+        assert method is not None
         if method.pid == cell.pid:  # not forked: it goes on with its next cell, or is no more
             cell.channel.close()
             cell.forget()
@@ -143,12 +144,15 @@ class Computation:
         self.run |= {n: measured(told.get(n)) for n in ("peak_rss_mb", "peak_device_mb")}
 
     def _score(self, cell: Child, fitted: Header, watch: Watch) -> None:
-        scorer = self.worker.scorer
-        can = fitted.get("can") if isinstance(fitted.get("can"), list) else []
-        words = {"noise_space": str(fitted.get("noise_space")), "can": [str(c) for c in can]}
-        words["bare"] = fitted.get("bare") is True
-        words["noise_metric"] = fitted.get("noise_metric") is not False
-        words["method"] = self.job.method
+        scorer, can = self.worker.scorer, fitted.get("can")
+        assert scorer is not None
+        words = {
+            "noise_space": str(fitted.get("noise_space")),
+            "can": [str(c) for c in can] if isinstance(can, list) else [],
+            "bare": fitted.get("bare") is True,
+            "noise_metric": fitted.get("noise_metric") is not False,
+            "method": self.job.method,
+        }
         with self._scorer_lives(scorer):
             scorer.channel.send({"kind": "score", **words}, (), watch)
             told, data = scorer.channel.receive(watch)

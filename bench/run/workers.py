@@ -31,9 +31,9 @@ class Worker:
         base = self.base
         if base is None or (base.home, base.device) != (home, device) or not base.alive():
             self.end()
-            self.base = Base(home, device)
-            self.scoring = self.base if self.base.forks else Base(home, device)
-        return self.base
+            base = self.base = Base(home, device)
+            self.scoring = base if base.forks else Base(home, device)
+        return base
 
     def abroad(self, home: str, device: str, python: str) -> Base:
         """A base for one method, under the interpreter of the method's own environment.
@@ -69,25 +69,22 @@ class Worker:
         elif self.base is None or self.scoring is None:
             self.end()
         elif self.base is not self.scoring:  # it is a base itself
-            self._replace(scorer)
+            old = self.scoring if scorer else self.base
+            old.end()
+            fresh = Base(old.home, old.device)
+            self.base, self.scoring = (self.base, fresh) if scorer else (fresh, self.scoring)
         else:
-            self._end_forked(child)
+            self._end_forked(self.base, child)
 
-    def _replace(self, scorer: bool) -> None:
-        old = self.scoring if scorer else self.base
-        old.end()
-        fresh = Base(old.home, old.device)
-        self.base, self.scoring = (self.base, fresh) if scorer else (fresh, self.scoring)
-
-    def _end_forked(self, child: Child) -> None:
+    def _end_forked(self, base: Base, child: Child) -> None:
         kill([*descendants(child.pid), *filter(None, [psutil_of(child.pid)])])
         child.forget()
         kept = [c.pid for c in (self.scorer, *self.methods.values()) if c]
         try:
-            if not kill_descendants(self.base.child.pid, kept):
+            if not kill_descendants(base.child.pid, kept):
                 self.end()
             else:
-                self.base.child.bury(child.pid)
+                base.child.bury(child.pid)
         except (Closed, Broken, Ended):
             self.end()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
@@ -18,13 +18,23 @@ Mechanisms = Callable[[np.ndarray, Sequence[int]], np.ndarray]
 NOISE_DRAWS = ("empirical", "gaussian")
 
 
+class Drawn(Protocol):
+    """What mechanisms may have besides; whoever uses it has looked whether it is there."""
+
+    def draw(self, rng: np.random.Generator) -> Mechanisms:
+        """Mechanisms that the data allow."""
+
+    def relearn(self, rows: np.ndarray) -> Mechanisms:
+        """Mechanisms of other rows [N, D], hyper-parameters kept."""
+
+
 def to_array(table: "pd.DataFrame | np.ndarray", names: Sequence[str]) -> np.ndarray:
     """The columns `names` of a table, in that order, as float64 [N, D].
 
     Raises:
         ValueError: a column is missing, or an array has another number of columns.
     """
-    if not hasattr(table, "columns"):
+    if isinstance(table, np.ndarray) or not hasattr(table, "columns"):
         rows = np.asarray(table, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != len(names):
             raise ValueError(f"expected {len(names)} columns, got shape {rows.shape}")
@@ -196,7 +206,7 @@ class AdditiveSCM(SCM):
 
     def _draws(self, n: int, seed: int = 0) -> "Iterator[AdditiveSCM]":
         for k in range(n):
-            drawn = self.mechanisms.draw(np.random.default_rng([seed, k]))
+            drawn = cast(Drawn, self.mechanisms).draw(np.random.default_rng([seed, k]))
             yield self._with(drawn, self.context)
 
     @property
@@ -216,7 +226,7 @@ class AdditiveSCM(SCM):
 
     def _refit(self, df: "pd.DataFrame") -> "AdditiveSCM":
         rows = to_array(df, self.names)
-        return self._with(self.mechanisms.relearn(rows), rows)
+        return self._with(cast(Drawn, self.mechanisms).relearn(rows), rows)
 
     def _with(self, mechanisms: Mechanisms, context: np.ndarray) -> "AdditiveSCM":
         other = AdditiveSCM.__new__(AdditiveSCM)

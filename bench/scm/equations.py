@@ -124,8 +124,10 @@ class Equation:
         """Mean and variance of the term."""
         if self.term is None:
             return 0.0, self.z.variance
-        mean = self.z.expectation(self.term)
-        return mean, self.z.expectation(lambda z: (self.term(z) - mean) ** 2)
+        term, z = self.term, self.z
+        assert isinstance(z, Gaussians)
+        mean = z.expectation(term)
+        return mean, z.expectation(lambda z: (term(z) - mean) ** 2)
 
 
 class EquationSCM(SCM):

@@ -78,7 +78,7 @@ def inducing_rows(hyper: Kernel, x: Tensor, share: float) -> tuple[Tensor, float
     since only their order counts. It ends where little is missed beside the variance that the
     noise leaves in F, which is `share`, noise over context rows, for each inducing row.
     """
-    single = Kernel(*(None if t is None else t.float() for t in vars(hyper).values()))
+    single = hyper.each(Tensor.float)
     x, most = x.float(), min(MOST, len(x))
     missed = bent_variance(single).expand(1, len(x))[0].clone()
     least = COARSE * float(missed[0])
@@ -148,7 +148,7 @@ def _told(hyper: Kernel, here: Tensor, rows: Tensor, dual: Tensor) -> Tensor:
 
     Constant and line in double precision, since their sums cancel.
     """
-    single = Kernel(*(None if t is None else t.float() for t in vars(hyper).values()))
+    single = hyper.each(Tensor.float)
     flat = torch.zeros_like(dual.sum()).float()
     bent = Process(single, rows.float(), dual.float(), rows[0].float() * 0, flat).mean(here.float())
     line = hyper.linear[0].exp() * (dual @ rows)

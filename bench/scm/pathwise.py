@@ -107,16 +107,17 @@ def drawn(process: Process, rng: np.random.Generator) -> Callable[[np.ndarray], 
 
         return deviation
     exact = process.cautious if isinstance(process, Committee) else process
+    assert isinstance(exact, Exact)
     return _path_of(exact, rng)
 
 
 def _path_of(exact: Exact, rng: np.random.Generator) -> Path:
     hyper, inverse = exact.hyper, exact.hyper.inverse[0, 0]
     smooth = [(float(a), inverse * 2**s) for s, a in enumerate(hyper.amplitude[0].exp())]
-    for j in hyper.audible():
+    for j, variance in hyper.audible().items():
         alone = torch.zeros_like(inverse)
         alone[j] = inverse[j]
-        smooth.append((float(hyper.own[0, j].exp()), alone))
+        smooth.append((float(variance[0]), alone))
     kernel = Kernel(gp.CONSTANT, hyper.linear[0].exp(), smooth)
     nothing = torch.zeros_like(exact.noise)
     return Path(kernel, exact.rows, nothing, exact.noise, exact.root, rng)

@@ -9,7 +9,7 @@ before, for which e is squared twice and not exponentiated again, and, where `ow
 component of each parent alone. Algebra follows Rasmussen and Williams 2006, sections 2.2 and 8.3.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -38,9 +38,14 @@ class Kernel:
     linear: Tensor
     own: Tensor | None = None
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """With every tensor changed."""
+        own = None if self.own is None else change(self.own)
+        return type(self)(change(self.amplitude), change(self.length), change(self.linear), own)
+
     def __getitem__(self, nodes: Tensor | slice) -> Self:
         """Those of some nodes."""
-        return type(self)(*(None if t is None else t[nodes] for t in vars(self).values()))
+        return self.each(lambda tensor: tensor[nodes])
 
     @property
     def inverse(self) -> Tensor:
@@ -55,11 +60,12 @@ class Kernel:
         joint = joint.expand_as(self.length)
         return joint if self.own is None else torch.logaddexp(joint, self.own)
 
-    def audible(self) -> list[int]:
-        """Parents whose own component some node's answer would show."""
+    def audible(self) -> dict[int, Tensor]:
+        """Own components that some node's answer would show: parent -> its variance c, [G]."""
         if self.own is None:
-            return []
-        return (self.own.detach().amax(0) > torch.tensor(QUIET).log()).nonzero().flatten().tolist()
+            return {}
+        loud = self.own.detach().amax(0) > torch.tensor(QUIET).log()
+        return {j: self.own[:, j].exp() for j in loud.nonzero().flatten().tolist()}
 
 
 @dataclass(frozen=True)
@@ -111,9 +117,10 @@ def kernel(hyper: Kernel, x: Tensor, y: Tensor) -> Parts:
     base = (-0.5 * squared_distance(x * hyper.inverse, y * hyper.inverse)).exp()
     powers = powers_of(base, hyper.amplitude.shape[1])
     bent = mix(powers, hyper.amplitude.exp())
-    own = {j: own_power(hyper, x, y, j) for j in hyper.audible()}
+    variances = hyper.audible()
+    own = {j: own_power(hyper, x, y, j) for j in variances}
     for j, power in own.items():
-        bent = bent.addcmul_(power, hyper.own[:, j].exp()[:, None, None])
+        bent = bent.addcmul_(power, variances[j][:, None, None])
     total = torch.baddbmm(bent, x * hyper.linear.exp()[:, None, :], y.mT).add_(CONSTANT)
     return Parts(powers, own, bent, total)
 
@@ -121,8 +128,8 @@ def kernel(hyper: Kernel, x: Tensor, y: Tensor) -> Parts:
 def bent_variance(hyper: Kernel) -> Tensor:
     """b(x, x), the same everywhere, [G, 1]."""
     total = hyper.amplitude.exp().sum(1, keepdim=True)
-    for j in hyper.audible():
-        total = total + hyper.own[:, j : j + 1].exp()
+    for variance in hyper.audible().values():
+        total = total + variance[:, None]
     return total
 
 
@@ -159,9 +166,9 @@ def covariance(hyper: Kernel, x: Tensor, noise: Tensor) -> Tensor:
     for s in range(1, hyper.amplitude.shape[1]):
         base.square_().square_()
         total.add_(base, alpha=float(hyper.amplitude[0, s].exp()))
-    for j in hyper.audible():
+    for j, variance in hyper.audible().items():
         torch.sub(scaled[:, j, None], scaled[:, j], out=base)
-        total.add_(base.square_().mul_(-0.5).exp_(), alpha=float(hyper.own[0, j].exp()))
+        total.add_(base.square_().mul_(-0.5).exp_(), alpha=float(variance[0]))
     total.addmm_(x * hyper.linear[0].exp(), x.T).add_(CONSTANT)
     diagonal = total.diagonal()
     diagonal.add_(noise + JITTER * diagonal.mean())
@@ -223,7 +230,7 @@ class Process:
 
     @cached_property
     def _own(self) -> list[tuple[int, float]]:
-        return [(j, float(self.hyper.own[0, j].exp())) for j in self.hyper.audible()]
+        return [(j, float(variance[0])) for j, variance in self.hyper.audible().items()]
 
     @cached_property
     def _there(self) -> Tensor:

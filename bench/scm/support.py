@@ -7,11 +7,12 @@ far from any row of the context, which is not told here.
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
-from bench.scm.base import AdditiveSCM, Do
+from bench.scm.base import AdditiveSCM, Drawn
+from bench.scm.do import Do
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +129,7 @@ class Continued:
 
     def _draw(self, rng: np.random.Generator) -> "Continued":
         other = copy(self)
-        other.predict = self.predict.draw(rng)
+        other.predict = cast(Drawn, self.predict).draw(rng)
         return other
 
     @property
@@ -137,7 +138,7 @@ class Continued:
         return self._relearn if getattr(self.predict, "relearn", None) else None
 
     def _relearn(self, z: np.ndarray) -> "Continued":
-        return Continued(self.predict.relearn(z), z, self.parents)
+        return Continued(cast(Drawn, self.predict).relearn(z), z, self.parents)
 
     def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` at rows z [N, D]: [N, len(nodes)]."""

@@ -82,6 +82,10 @@ class Asked:
         """How many SCMs the data are asked for."""
         return self.bootstrap or DRAWS
 
+    def drawn(self, estimate: "Estimate", verb: str, df: "pd.DataFrame", do: Do) -> np.ndarray:
+        """What SCMs that the data allow answer, [S, N, D]."""
+        return estimate.drawn(verb, df, do, self.count, self.seed, bootstrap=self.bootstrap)
+
     def below(self, causes: Sequence[str]) -> list[int]:
         """Nodes that descend from some of `causes` and are none of them."""
         reached = np.isin(np.array(self.data.names, dtype=object), list(causes))
@@ -161,9 +165,9 @@ def _between(asked: Asked, estimate: Estimate, effect: Effect) -> dict[tuple, fl
     ends = [{effect.cause: effect.low}, {effect.cause: effect.high}]
     low, high = (estimate.counterfactual(rows, do).to_numpy(dtype=float) for do in ends)
     here, error = high - low, None
-    drawn = [_drawn(asked, estimate, rows, do) for do in ends]
-    if drawn[0] is not None and drawn[1] is not None:
-        (kept, a), (_, b) = drawn
+    below, above = (_drawn(asked, estimate, rows, do) for do in ends)
+    if below is not None and above is not None:
+        (kept, a), (_, b) = below, above
         error = _error(asked, here, (b - a) - here[kept])[:, j]
     told = {(effect.cause, "set to at least"): min(effect.low, effect.high)}
     told[effect.cause, "set to at most"] = max(effect.low, effect.high)
@@ -174,7 +178,7 @@ def _between(asked: Asked, estimate: Estimate, effect: Effect) -> dict[tuple, fl
 def _effect(node: str, value: float, error: np.ndarray | None) -> dict[tuple, float]:
     told = {(node, "effect"): float(value)}
     if error is not None:
-        low, high = np.quantile(error, ENDS, method="weibull")
+        low, high = _quantiles(error)
         told |= {(node, "low"): value + low, (node, "high"): value + high}
     return told
 
@@ -200,8 +204,7 @@ def _drawn(
     step = -(-len(rows) // most)
     kept = np.arange(0, len(rows), step)
     some = {name: value[kept] if np.ndim(value) else value for name, value in do.items()}
-    words = "counterfactual", rows.iloc[kept], some, asked.count, asked.seed
-    return kept, estimate.drawn(*words, bootstrap=asked.bootstrap)
+    return kept, asked.drawn(estimate, "counterfactual", rows.iloc[kept], some)
 
 
 def _samples(asked: Asked, estimate: Estimate) -> None:
@@ -214,9 +217,9 @@ def _write_under(
 ) -> None:
     if asked.folder is None:
         return
-    more = f"{f'-{k + 1}' if k else ''}-{estimate.label}"
-    whole = drawn is not None and len(drawn[0]) == len(done)
-    ends = np.quantile(drawn[1], ENDS, axis=0, method="weibull") if whole else None
+    more, ends = f"{f'-{k + 1}' if k else ''}-{estimate.label}", None
+    if drawn is not None and len(drawn[0]) == len(done):
+        ends = _quantiles(drawn[1])
     _write(asked, f"counterfactual{more}", as_frame(done, asked.data.names), ends)
     if any(np.ndim(value) for value in do.values()):
         _write(asked, f"do{more}", as_frame(done, asked.data.names), ends)
@@ -232,9 +235,12 @@ def _ends(asked: Asked, estimate: Estimate, sampled: "pd.DataFrame", do: Do) -> 
         return None
     free = estimate.sample(asked.n, None, asked.seed) if do else sampled
     do = {n: sampled[n].to_numpy() if isinstance(v, Draw) else v for n, v in do.items()}
-    words = "generate", estimate.noise(free), do, asked.count, asked.seed
-    values = estimate.drawn(*words, bootstrap=asked.bootstrap)
-    return np.quantile(values, ENDS, axis=0, method="weibull")
+    return _quantiles(asked.drawn(estimate, "generate", estimate.noise(free), do))
+
+
+def _quantiles(draws: np.ndarray) -> np.ndarray:
+    """Lower and upper ends of draws [S, ...], [2, ...]."""
+    return np.quantile(draws, np.array(ENDS), axis=0, method="weibull")
 
 
 def _write(asked: Asked, kind: str, rows: "pd.DataFrame", ends: np.ndarray | None) -> None:
@@ -245,6 +251,7 @@ def _write(asked: Asked, kind: str, rows: "pd.DataFrame", ends: np.ndarray | Non
         for j in np.flatnonzero(wide):
             rows[f"{asked.data.names[j]} (5 %)"] = ends[0][:, j]
             rows[f"{asked.data.names[j]} (95 %)"] = ends[1][:, j]
+    assert asked.folder is not None  # whoever asks has looked
     path = asked.folder / f"{kind}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

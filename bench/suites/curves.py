@@ -29,7 +29,8 @@ def probe(data: Dataset) -> np.ndarray:
     rows = []
     for i, _ in edges_of(data):
         part = np.tile(data.rows.mean(0), (POINTS, 1))
-        part[:, i] = np.linspace(*np.quantile(data.rows[:, i], [0.01, 0.99]), POINTS)
+        low, high = np.quantile(data.rows[:, i], [0.01, 0.99])
+        part[:, i] = np.linspace(low, high, POINTS)
         rows.append(part)
     return np.vstack(rows)
 
@@ -45,8 +46,7 @@ def curves(asked: "Asked", estimate: "Estimate", ends: tuple[float, float]) -> l
     value = rows - (abduct or estimate.noise)(frame).to_numpy(dtype=float)
     band = None
     if asked.draws(estimate) and asked.count * rows.size <= 2 * asked.most_numbers:
-        words = "noise", frame, {}, asked.count, asked.seed
-        drawn = rows - estimate.drawn(*words, bootstrap=asked.bootstrap)
+        drawn = rows - asked.drawn(estimate, "noise", frame, {})
         band = np.quantile(drawn, ends, axis=0, method="weibull")
     found = []
     for k, (i, j) in enumerate(edges):

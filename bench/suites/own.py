@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -151,13 +151,13 @@ def split(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     The first of some random halves in which every column varies; the first of all where none does.
     """
     rng, half = np.random.default_rng(seed_of("own", seed)), len(rows) // 2
-    halves = (rng.permutation(len(rows)) for _ in range(SPLITS))
-    first = order = next(halves)
-    while _constant(rows[order[:half]]).any():
-        order = next(halves, None)
-        if order is None:
-            order = first
+    first = order = rng.permutation(len(rows))
+    for _ in range(SPLITS - 1):
+        if not _constant(rows[order[:half]]).any():
             break
+        order = rng.permutation(len(rows))
+    if _constant(rows[order[:half]]).any():
+        order = first
     return np.sort(order[:half]), np.sort(order[half:])
 
 
@@ -208,7 +208,9 @@ def answer_task(
     folder: Path,
 ) -> AnswerTask:
     """The questions about all rows of a task's table."""
-    shared = {name: value for name, value in task.settings.items() if name != "n_query"}
+    shared: dict[str, Any] = {
+        name: value for name, value in task.settings.items() if name != "n_query"
+    }
     return AnswerTask(
         **{**shared, "n_context": task.n_context + task.n_query},
         suite="own-answers",

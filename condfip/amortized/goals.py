@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.loaded import LoadedMethod
 from bench.metrics import METRICS
-from bench.registry import LoadedMethod, load_method, load_suite
+from bench.registry import load_method, load_suite
 from bench.task import Problem, Task, seed_of
 
 OURS = "amortized-gp"

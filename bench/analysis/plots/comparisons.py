@@ -134,8 +134,8 @@ def draw_profile(numbers: pd.DataFrame) -> Figure:
         methods = roles(rows)
         for k, method in enumerate(methods):
             curve = rows[rows["method"] == method]
-            marks = {"markevery": (4 * k % 20, 20)}
-            part.plot(curve["factor"], curve["share"], label=method, **line(method), **marks)
+            look = line(method) | {"markevery": (4 * k % 20, 20)}
+            part.plot(curve["factor"], curve["share"], label=method, **look)
         part.set(xscale="log", ylim=(-0.03, 1.03), title=f"{metric}, {rows['n'].iloc[0]} SCMs")
         part.set_xticks((1, 2, 4, 8, 16), ("1", "2", "4", "8", "16"))
         part.set_xticks([], minor=True)

@@ -1,6 +1,7 @@
 """Errors by panel: grouped bars, a heat map, the ratio to the floor, and against run time."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,23 +42,25 @@ def draw_bars(numbers: pd.DataFrame) -> Figure:
 
 
 def _grouped_bars(axes: Axes, rows: pd.DataFrame) -> None:
-    known, groups, limit = roles(rows), unique(rows["panel"]), top_of(rows)
+    known, groups, limit = roles(rows), unique(rows["panel"]), top_of(rows) or np.inf
     width = min(0.85 / len(known), 0.2)
     for k, (method, role) in enumerate(known.items()):
         cells = rows[rows["method"] == method].set_index("panel").reindex(groups)
         x = np.arange(len(groups)) + (k - (len(known) - 1) / 2) * width
         look = filling(method, role)
-        above = cells["mean"] > (limit or np.inf)
-        edge = {"edgecolor": "#222222", "linewidth": 0.4, "error_kw": {"linewidth": 0.8}}
+        above = cells["mean"] > limit
+        look |= {"edgecolor": "#222222", "linewidth": 0.4, "error_kw": {"linewidth": 0.8}}
         heights, errors = cells["mean"].where(~above, limit), cells["se"].where(~above)
-        axes.bar(x, heights, width, yerr=errors, label=method, **look, **edge)
+        axes.bar(x, heights, width, yerr=errors, label=method, **look)
         for place in np.flatnonzero(above):
             clipped(axes, x[place], cells["mean"].iloc[place], limit, "#222222")
     crowded = len(groups) * max(map(len, groups)) > 60
-    turned = {"rotation": 20 if len(groups) < 9 else 60, "ha": "right", "fontsize": 8}
-    axes.set_xticks(range(len(groups)), groups, **(turned if crowded else {}))
+    turned: dict[str, Any] = {}
+    if crowded:
+        turned = {"rotation": 20 if len(groups) < 9 else 60, "ha": "right", "fontsize": 8}
+    axes.set_xticks(range(len(groups)), groups, **turned)
     axes.set_xlim(-0.7, len(groups) - 0.3)
-    if limit:
+    if limit < np.inf:
         axes.set_ylim(0, limit)
 
 
@@ -86,8 +89,8 @@ def _heat(axes: Axes, table: pd.DataFrame, known: dict[str, str]) -> None:
     for (i, j), value in np.ndenumerate(table.to_numpy()):
         if not np.isnan(value):
             colour = "white" if ratio.iloc[i, j] < 2.8 else "black"
-            text = {"ha": "center", "va": "center", "fontsize": 7}
-            axes.text(j, i, f"{value:.2g}", color=colour, **text)
+            text = f"{value:.2g}"
+            axes.text(j, i, text, color=colour, ha="center", va="center", fontsize=7)
 
 
 Pool = tuple[str, str, str, pd.DataFrame, pd.DataFrame]

@@ -1,5 +1,7 @@
 """What methods learnt, node by node: errors against parents, one mechanism, draws against data."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -59,7 +61,7 @@ def node_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     found = []
     for task in tasks_of(rows):
         problem = task.problem()
-        truth = problem.truth.mechanism(problem.query).to_numpy()
+        truth = problem.known_truth.mechanism(problem.query).to_numpy()
         parents = [len(p) for p in problem.data.parents()]
         for method, estimate in fits(problem, task, methods):
             if estimate.noise_space != "additive":
@@ -217,10 +219,12 @@ def _pair(axes: Axes, numbers: pd.DataFrame, x: str, y: str) -> None:
     for what, rows in numbers.groupby("what", sort=False):
         colour = "#777777" if what == "data" else style(what)["color"]
         if x == y:
-            bins = np.linspace(*limits[x], 30)
+            low, high = limits[x]
+            bins = np.linspace(low, high, 30).tolist()
             axes.hist(rows[x], bins, histtype="step", color=colour, label=what, linewidth=1.2)
             axes.set_yticks([])
             continue
-        mark = {"marker": "o" if what == "data" else "+", "s": 5, "linewidth": 0.5}
-        axes.scatter(rows[x], rows[y], color=colour, label=what, rasterized=True, **mark)
+        mark = "o" if what == "data" else "+"
+        look: dict[str, Any] = {"color": colour, "linewidth": 0.5, "rasterized": True}
+        axes.scatter(rows[x], rows[y], s=5, marker=mark, label=what, **look)
         axes.set_ylim(limits[y])

@@ -178,7 +178,7 @@ def draw_distributions(
         tables = {method: table[node].to_numpy(dtype=float) for method, table in rows.items()}
         inside = np.concatenate([np.quantile(v, [0.005, 0.995]) for v in tables.values()])
         low, high = min(column.min(), inside.min()), max(column.max(), inside.max())
-        bins = np.linspace(low, high if high > low else low + 1, BINS + 1)
+        bins = np.linspace(low, high if high > low else low + 1, BINS + 1).tolist()
         part.hist(column, bins, density=True, color=GREY, alpha=0.45, label="observed")
         for method, values in tables.items():
             colour = style(method)["color"]

@@ -21,8 +21,8 @@ def problem_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     found = []
     rows = one_a_kind(frame).drop_duplicates("task").head(MOST)
     for task, panel in zip(tasks_of(rows), rows["panel"], strict=True):
-        words = [task.settings.get("graph_kind", ""), f"d={task.size[0]}"]
-        title = " ".join([panel, *filter(None, words)])
+        kind = str(task.settings.get("graph_kind", ""))
+        title = " ".join(filter(None, [panel, kind, f"d={task.size[0]}"]))
         found += [(title, *row) for row in _marks(task.problem())]
     return pd.DataFrame(found, columns=["problem", "part", "parent", "node", "x", "y"])
 
@@ -32,11 +32,14 @@ def _marks(problem: Problem) -> list[tuple]:
     data = problem.data
     rows, (parent, child) = data.rows, shown_edge(data)
     nan = np.nan
-    found = [("edge", int(i), int(j), nan, nan) for i, j in np.argwhere(data.adjacency)]
+    found: list[tuple] = [
+        ("edge", int(i), int(j), nan, nan) for i, j in np.argwhere(data.adjacency)
+    ]
     found += [("point", parent, child, *pair) for pair in rows[:, [parent, child]]]
     grid = np.tile(rows.mean(0), (80, 1))
-    grid[:, parent] = np.linspace(*np.quantile(rows[:, parent], (0.005, 0.995)), 80)
-    curve = problem.truth.mechanism(grid).to_numpy()[:, child]
+    low, high = np.quantile(rows[:, parent], [0.005, 0.995])
+    grid[:, parent] = np.linspace(low, high, 80)
+    curve = problem.known_truth.mechanism(grid).to_numpy()[:, child]
     found += [("curve", parent, child, *p) for p in zip(grid[:, parent], curve, strict=True)]
     deviation = rows.std(0)
     levels = np.quantile((rows - rows.mean(0)) / deviation, QUANTILES, axis=0)
@@ -96,8 +99,7 @@ def _marginals(axes: Axes, parts: dict[str, pd.DataFrame]) -> None:
     wide, step = min(5.0, 100 / len(x)), 1 if len(x) <= LEGIBLE else -(-len(x) // 15)
     for bottom, top, width in ((low, high, max(wide / 5, 0.5)), (first, third, wide)):
         ends = np.column_stack([bottom, top, np.full(len(x), np.nan)]).ravel()
-        look = {"color": "#7FA8C9", "linewidth": width, "solid_capstyle": "butt"}
-        axes.plot(np.repeat(x, 3), ends, **look)
+        axes.plot(np.repeat(x, 3), ends, color="#7FA8C9", linewidth=width, solid_capstyle="butt")
     axes.plot(x, middle, "_", color="#D55E00", markersize=1.4 * wide)
     sd = [f"{s:.0f}" if s >= 10 else f"{s:.1f}" for s in parts["sd"]["y"]]
     ticks = [f"{j}\n{s}" for j, s in enumerate(sd)]

@@ -33,7 +33,7 @@ CONTROL_LINE = (0, (2, 2))
 EXPLODES = 10.0  # times the worst reference: above, a number is written at the edge
 
 
-def style(method: str, role: str = "baseline") -> dict[str, str]:
+def style(method: str, role: str = "baseline") -> dict[str, Any]:
     """The colour and marker of a method."""
     if role == "truth":
         return TRUTH
@@ -130,7 +130,7 @@ def top_of(rows: pd.DataFrame) -> float | None:
 
 def clipped(axes: Axes, x: float, value: float, limit: float, colour: str) -> None:
     """A mark at the upper edge for a value above it, with its number."""
-    look = {"color": colour, "fontsize": 6, "ha": "center", "va": "top", "rotation": 90}
-    look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    look: dict[str, Any] = {"color": colour, "fontsize": 6, "rotation": 90, "bbox": box}
     axes.plot(x, limit, marker="^", color=colour, markersize=5, clip_on=False, linestyle="")
-    axes.text(x, limit * 0.93, f"{value:.1e}", **look)
+    axes.text(x, limit * 0.93, f"{value:.1e}", ha="center", va="top", **look)

@@ -48,7 +48,7 @@ def own_axis(frame: pd.DataFrame) -> str | None:
 
 def own_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """As `sweep`, over a suite's own axis."""
-    return sweep(frame, own_axis(frame))
+    return sweep(frame, own_axis(frame) or "")
 
 
 def alpha_numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -103,17 +103,17 @@ def draw_sweep(numbers: pd.DataFrame) -> Figure:
 
 
 def _lines(axes: Axes, rows: pd.DataFrame) -> None:
-    limit = top_of(rows)
+    limit = top_of(rows) or np.inf
     for method, role in roles(rows).items():
         part = rows[rows["method"] == method].sort_values("x")
-        shown = part[part["mean"] <= limit] if limit else part
+        shown = part[~(part["mean"] > limit)]
         look = line(method, role)
         axes.errorbar(shown["x"], shown["mean"], shown["se"], label=method, **look)
         for _, above in part[~part.index.isin(shown.index)].iterrows():
             clipped(axes, above["x"], above["mean"], limit, look["color"])
     positive = (rows["x"] > 0).all() and rows["axis"].iloc[0] not in ("distance", "reach")
     axes.set(xscale="log" if positive else "linear", yscale="log")
-    if limit:
+    if limit < np.inf:
         axes.set_ylim(top=limit)
     ticks = sorted(set(rows["x"]))
     labels = dict(zip(rows["x"], rows["label"], strict=True)) if "label" in rows else {}

@@ -170,7 +170,7 @@ def fit_in_words(fits: Mapping[str, Record], data: Dataset) -> list[tuple[str, s
 
 
 def _fit(residuals: Mapping[str, float], parents: Sequence[str]) -> str:
-    best = min(residuals, key=residuals.get)
+    best = min(residuals, key=residuals.__getitem__)
     who = ", ".join(parents)
     if residuals[best] > POOR:
         return f"is not explained by {who}: no method beats its mean on held-out rows"

@@ -45,6 +45,8 @@ class SharedNetworks(nn.Module):
         parents: column numbers of each node's parents.
     """
 
+    adjacency: Tensor
+
     def __init__(self, parents: list[np.ndarray]) -> None:
         super().__init__()
         d = len(parents)

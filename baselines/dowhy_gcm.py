@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 from dowhy import gcm
 from threadpoolctl import threadpool_limits
 
 from baselines.randomness import seeded
 from bench.method import fit_additive
 from bench.scm.base import AdditiveSCM
-from bench.task import Dataset, as_frame
+from bench.task import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas as pd
 
 
 class DoWhy:
@@ -46,7 +45,7 @@ def learn(z: np.ndarray, parents: list[np.ndarray], seed: int) -> "Mechanisms":
     """Assigns and fits the mechanisms of all nodes at once, [N, D] rows."""
     graph = nx.DiGraph((int(i), j) for j, columns in enumerate(parents) for i in columns)
     graph.add_nodes_from(range(len(parents)))
-    model, rows = gcm.InvertibleStructuralCausalModel(graph), as_frame(z, range(len(parents)))
+    model, rows = gcm.InvertibleStructuralCausalModel(graph), pd.DataFrame(z)
     with seeded(seed), serial():
         gcm.auto.assign_causal_mechanisms(model, rows, gcm.auto.AssignmentQuality.GOOD)
         gcm.fit(model, rows)

@@ -98,6 +98,9 @@ class Transformer(nn.Module):
         embedding_scale: standard deviation of the embeddings to start from.
     """
 
+    parents: Tensor
+    present: Tensor
+
     def __init__(self, parents: list[np.ndarray], embedding_scale: float = 1.0) -> None:
         super().__init__()
         d, most = len(parents), max(map(len, parents))
@@ -138,10 +141,10 @@ class Transformer(nn.Module):
         )
         weights = parent_weights(x * slope + origin, present[:, None, None])  # [C, N, H, P]
         out = self.out.weight.unflatten(1, (HEADS, HEAD))
-        messages = [
+        told = [
             torch.einsum("dhk,ehk->dhe", part, out)[parents] for part in self._embedded(self.value)
         ]
-        messages = torch.cat(messages, 1).transpose(1, 2).flatten(1, 2)  # [C, H 2P, E]
+        messages = torch.cat(told, 1).transpose(1, 2).flatten(1, 2)  # [C, H 2P, E]
         weights = torch.cat([weights * x, weights], 3).flatten(2)  # [C, N, H 2P]
         return self.out.bias + weights @ messages
 

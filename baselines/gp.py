@@ -65,7 +65,7 @@ class GaussianProcess(AdditiveMethod):
         most = len(z) if len(z) <= EXACT_ROWS else FITTED_ROWS
         used = slice(None) if most == len(z) else some_rows(len(z), most).to(rows.device)
         budget = CPU_NUMBERS if rows.device.type == "cpu" else DEVICE_NUMBERS
-        fitted = {}
+        fitted: dict[int, Posterior] = {}
         for part in pieces(len(nodes), max(1, budget // most**2)):
             group = nodes[part]
             x = torch.from_numpy(padded_parents(z, [parents[j] for j in group])).to(rows)

@@ -39,8 +39,8 @@ class MLP(AdditiveMethod):
         train = held_in(len(inputs), len(rows), generator)
         y = rows[:, nodes].T.repeat_interleave(MEMBERS, 0)
         x = torch.from_numpy(padded_parents(z.astype(np.float32), inputs))
-        to = [t.to(self.device) for t in (x, y, train)]
-        trained = train_networks(*to, [w.to(self.device) for w in weights], generator)
+        x, y, train = (t.to(self.device) for t in (x, y, train))
+        trained = train_networks(x, y, train, [w.to(self.device) for w in weights], generator)
         return Networks(nodes, parents, [w.cpu() for w in trained])
 
 

@@ -35,7 +35,7 @@ def infer(
     question = parse_do(do, list(own.frame), own.columns) if do else None
     asked = question.over(own.beside(question.columns)) if question else None
     scm = CondFiP.from_pretrained(checkpoint, device).fit(own.frame, own.graph, seed=seed)
-    if counterfactual:
+    if counterfactual and asked is not None:
         answer = scm.counterfactual(own.frame, asked)
     else:
         answer = scm.sample(n or len(own.frame), asked, seed)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -126,7 +127,7 @@ def ancestral(
 def _interventions(context: Tensor, rows: int, generator: Generator) -> Tensor:
     """A do() for each of `rows` rows, NaN at free nodes, [B, rows, D]; context rows [B, N, D]."""
     b, n, d = context.shape
-    place = {"generator": generator, "device": context.device}
+    place: dict[str, Any] = {"generator": generator, "device": context.device}
     node = torch.randint(d, (b, rows, 1), **place)
     level = 0.1 + 0.8 * torch.rand(b, rows, 1, dtype=context.dtype, **place)
     ranked = context.mT.sort(2).values.flatten(1)  # [B, D N]

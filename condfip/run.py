@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,22 +28,35 @@ class Diverged(ArithmeticError):
 
 
 class Settings(Protocol):
-    """How a model is trained.
+    """How a model is trained."""
 
-    Attributes:
-        rate: peak learning rate. warmup: steps until it is reached. plateau: share of the run that
-            it is held for; then it falls to 0 along a cosine. steps: of the run.
-        cosine: instead, steps until a cosine has come down, after which it rises again; 0: none.
-        ema: of the weights that are used. clip: largest norm of a gradient.
-    """
+    @property
+    def rate(self) -> float:
+        """Peak learning rate."""
 
-    rate: float
-    warmup: int
-    plateau: float
-    cosine: int
-    steps: int
-    ema: float
-    clip: float
+    @property
+    def warmup(self) -> int:
+        """Steps until the peak is reached."""
+
+    @property
+    def plateau(self) -> float:
+        """Share of the run that the peak is held for; then it falls to 0 along a cosine."""
+
+    @property
+    def cosine(self) -> int:
+        """Instead, steps until a cosine has come down, after which it rises again; 0: none."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the run."""
+
+    @property
+    def ema(self) -> float:
+        """How much of the averaged weights stays at each step."""
+
+    @property
+    def clip(self) -> float:
+        """Largest norm of a gradient."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +86,26 @@ class Trainee(Protocol):
         patience: how many losses in a row may be no numbers; their steps change nothing.
     """
 
-    name: str
     method: str
-    model: nn.Module
-    settings: Settings
-    header: dict[str, Any]
     patience: int
 
-    def trained(self, model: nn.Module) -> nn.Module:
+    @property
+    def name(self) -> str:
+        """See the class."""
+
+    @property
+    def model(self) -> nn.Module:
+        """See the class."""
+
+    @property
+    def settings(self) -> Settings:
+        """See the class."""
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """See the class."""
+
+    def trained(self, model: Any) -> nn.Module:
         """The part of `model` that is trained."""
 
     def optimisers(self) -> list[Optimizer]:
@@ -89,11 +114,14 @@ class Trainee(Protocol):
     def gradients(self, step: int, device: torch.device) -> tuple[float, int]:
         """Draws the data of a step, adds gradients; returns the mean loss and how many datasets."""
 
-    def result(self, average: nn.Module, record: Record) -> Any:
-        """A checkpoint with `save(path)`."""
+    def result(self, average: Any, record: Record) -> Any:
+        """A checkpoint with `save(path)`, of averaged weights."""
 
-    def validation(self) -> Callable[[nn.Module], dict[str, float]]:
+    def validation(self) -> Callable[[Any], dict[str, float]]:
         """Scores of averaged weights on fixed problems."""
+
+
+T = TypeVar("T", bound=Trainee)
 
 
 def rate_factor(config: Settings, step: int, progress: float) -> float:
@@ -117,7 +145,7 @@ def worked(device: torch.device) -> float:
 
 
 @dataclass
-class Run:
+class Run(Generic[T]):
     """A training as a thing that can be advanced, saved and loaded.
 
     Attributes:
@@ -126,7 +154,7 @@ class Run:
             seconds: done so far. begun: step at which the optimisers began (anew).
     """
 
-    trainee: Trainee
+    trainee: T
     average: nn.Module
     optimisers: list[Optimizer]
     minutes: float = 0.0
@@ -137,7 +165,7 @@ class Run:
     lost: int = field(default=0, init=False)
 
     @classmethod
-    def start(cls, trainee: Trainee, **settings: Any) -> Self:
+    def start(cls, trainee: T, **settings: Any) -> Self:
         """A fresh run from the trainee's weights."""
         return cls(trainee, copy.deepcopy(trainee.model), trainee.optimisers(), **settings)
 
@@ -181,7 +209,7 @@ class Run:
     @torch.no_grad()
     def _average(self) -> None:
         keep = min(self.trainee.settings.ema, (1 + self.step) / (10 + self.step))
-        averages, new = (list(self.trainee.trained(m).parameters()) for m in self._both)
+        averages, new = (list[Tensor](self.trainee.trained(m).parameters()) for m in self._both)
         torch._foreach_lerp_(averages, new, 1 - keep)
 
     @property
@@ -208,7 +236,7 @@ class Run:
         write(path, tensors, self.trainee.header | {name: getattr(self, name) for name in KEPT})
 
     @classmethod
-    def load(cls, path: Path, restored: Callable[[dict[str, Any]], Trainee]) -> Self:
+    def load(cls, path: Path, restored: Callable[[dict[str, Any]], T]) -> Self:
         """A run as `save` left it.
 
         Args:

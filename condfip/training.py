@@ -12,7 +12,7 @@ from torch import Tensor
 
 from condfip.checkpoint import read, write
 from condfip.device import keep_memory
-from condfip.run import Run, Trainee, worked
+from condfip.run import Run, T, worked
 
 DONE, INTERRUPTED = 0, 130
 SAVE_SECONDS, TELL_SECONDS = 60, 5
@@ -78,7 +78,7 @@ def train(run: Run, out: Path, device: torch.device, every: int) -> bool:
     return True
 
 
-def resumed(folder: Path, name: str, restored: Callable[[dict[str, Any]], Trainee]) -> Run:
+def resumed(folder: Path, name: str, restored: Callable[[dict[str, Any]], T]) -> Run[T]:
     """The run of a folder, as it was saved.
 
     Args:

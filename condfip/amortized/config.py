@@ -86,7 +86,9 @@ class Config:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The inverse of `as_dict`; unknown fields are a TypeError."""
-        prior = {k: tuple(v) if isinstance(v, list) else v for k, v in values["prior"].items()}
+        prior: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values["prior"].items()
+        }
         parts = {"model": ModelConfig(**values["model"]), "prior": PriorConfig(**prior)}
         return cls(**(values | parts))
 

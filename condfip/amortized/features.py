@@ -147,13 +147,13 @@ def again(hyper: Hyper, fit: Fit, line: Ridge) -> Features:
     steep = (fit.steepness[:, :, None] + 1e-6).log() / 3
     parents = [balance.view(*hyper.length.shape, -1), torch.stack(sizes, 2) / 3, steep]
     z = fit.gap / (fit.cavity + hyper.row_variance).sqrt()
-    sizes = torch.cat([hyper.amplitude, hyper.noise[:, None]], 1) - level[:, None]
+    variances = torch.cat([hyper.amplitude, hyper.noise[:, None]], 1) - level[:, None]
     own = (fit.cavity / hyper.noise.exp()[:, None]).add(1e-6).log().mean(1)
     error = fit.gap.square().mean(1).add(1e-12).log() - level
     evidence = torch.asinh(fit.gap.shape[1] * (fit.likelihood - line.likelihood)) / 3
     node = [
         _balance(fit.fitted[0], fit.trace[0]),
-        sizes / 3,
+        variances / 3,
         _shape(z),
         torch.stack([z.square().mean(1).add(1e-6).log(), own, error, fit.likelihood], 1),
         evidence[:, None],

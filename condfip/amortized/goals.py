@@ -180,7 +180,7 @@ def shift(bench: Bench) -> Iterator[Goal]:
     """Scaled ranges: paired standard errors that ours lies above gp."""
     for kind in ("noise", "mechanism"):
         for alpha in (1, 2, 5, 10):
-            axes = {"scenario": ["LIN_OUT", "RFF_OUT"]}
+            axes: dict[str, list[Any]] = {"scenario": ["LIN_OUT", "RFF_OUT"]}
             axes |= {"shift": [kind], "alpha": [alpha]} if alpha > 1 else {}
             tasks = bench.tasks(**axes)
             ours, theirs = bench.scores(OURS, tasks), bench.scores("gp", tasks)
@@ -249,7 +249,7 @@ def intervals(bench: Bench) -> Iterator[Goal]:
 
 def _coverage(method: LoadedMethod, problem: Problem) -> np.ndarray:
     """Share of F (nodes with parents) and of x inside intervals of each level, [2, levels]."""
-    estimate = method.fit_problem(problem, 0)
+    estimate: Any = method.fit_problem(problem, 0)
     x, truth = problem.query_rows, problem.query_rows - problem.query_noise_rows
     f, deviation = (np.asarray(t) for t in estimate.predict_mechanism(problem.query))
     inner = problem.data.adjacency.any(0)
@@ -261,9 +261,9 @@ def _coverage(method: LoadedMethod, problem: Problem) -> np.ndarray:
 
 
 def _erfinv(value: float) -> float:
-    from torch import erfinv, tensor
+    from torch import erfinv, float64, tensor
 
-    return float(erfinv(tensor(value, dtype=float)))
+    return float(erfinv(tensor(value, dtype=float64)))
 
 
 def size(bench: Bench) -> Iterator[Goal]:

@@ -5,9 +5,9 @@ kernel is that of `bench.scm.process`; algebra follows Rasmussen and Williams 20
 5.4.1 and 5.4.2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -40,8 +40,8 @@ class Hyper:
     gate: Tensor | None = None
     growth: Tensor | None = None
 
-    def _each(self, change: object) -> Self:
-        return type(self)(*(None if t is None else change(t) for t in vars(self).values()))
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, **{n: change(t) for n, t in vars(self).items() if t is not None})
 
     def detach(self) -> Self:
         """Without gradients."""
@@ -112,9 +112,9 @@ def continued(
     means, spreads = posterior(hyper, x, y, torch.cat([query, inside], 1))
     gap = query - inside
     straight = means.chunk(2, 1)[1] + (gap @ line[:, :, None]).squeeze(2)
-    gate = hyper.gate.sigmoid()[:, None]
-    answers = (means.chunk(2, 1)[0], straight), spreads.chunk(2, 1)
-    return beyond(gate, *answers, gain(hyper, gap))
+    assert hyper.gate is not None
+    gate, (first, second) = hyper.gate.sigmoid()[:, None], spreads.chunk(2, 1)
+    return beyond(gate, (means.chunk(2, 1)[0], straight), (first, second), gain(hyper, gap))
 
 
 def gain(hyper: Hyper, gap: Tensor) -> Tensor:
@@ -123,6 +123,7 @@ def gain(hyper: Hyper, gap: Tensor) -> Tensor:
     `growth` times the squared gap times the squared slope that the kernel expects of each parent.
     """
     steep = (hyper.kernel.bend - 2 * hyper.length).exp()
+    assert hyper.growth is not None
     return hyper.growth.exp()[:, None] * (gap.square() @ steep[:, :, None]).squeeze(2)
 
 
@@ -166,7 +167,7 @@ class Fit:
         return cls(*(_joined(column) for column in columns))
 
 
-def _joined(column: list) -> Tensor | tuple[Tensor, ...]:
+def _joined(column: list) -> Any:
     if isinstance(column[0], tuple):
         return tuple(_joined(list(part)) for part in zip(*column, strict=True))
     return torch.cat(column)
@@ -181,7 +182,8 @@ def pieces(x: Tensor) -> Iterator[slice]:
 def solved(hyper: Hyper, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Dual weights (K + noise)^-1 targets, and `gap` and `cavity` as in `Fit`, [G, N] each."""
     parts = [_solved(hyper[part], x[part], y[part]) for part in pieces(x)]
-    return tuple(map(torch.cat, zip(*parts, strict=True)))
+    dual, gap, cavity = map(torch.cat, zip(*parts, strict=True))
+    return dual, gap, cavity
 
 
 def _solved(hyper: Hyper, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -253,6 +255,7 @@ def _add_own(
     inverse: Tensor,
 ) -> None:
     """Adds the own components' slopes along lengths and variances, in place."""
+    assert hyper.own is not None
     halves = torch.zeros_like(hyper.own), torch.zeros_like(hyper.own)
     ones = torch.ones_like(dual)
     for j, power in parts.own.items():
@@ -277,6 +280,7 @@ def _length_slope(weights: Tensor, x: Tensor, dual: Tensor) -> Tensor:
 def _steepness(hyper: Hyper, x: Tensor, parts: Parts, bent: Tensor, dual: Tensor) -> Tensor:
     curved = _slope(bent, x, dual)
     for j, power in parts.own.items():
+        assert hyper.own is not None
         size = hyper.own[:, j].exp()[:, None, None]
         curved[:, :, j : j + 1] += size * _slope(power, x[:, :, j : j + 1], dual)
     curved = curved * (-2 * hyper.length).exp()[:, None, :]

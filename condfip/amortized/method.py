@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from bench.method import StandardisedMechanisms
 from bench.scm.base import AdditiveSCM, to_array
 from bench.scm.do import Do, settle
+from bench.standardised import StandardisedMechanisms
 from bench.task import Dataset, Task
+from condfip.amortized.model import InContextModel
 from condfip.amortized.nodes import Nodes
 from condfip.amortized.weights import SHIPPED, Pretrained, load
 
@@ -62,9 +63,10 @@ class AmortizedGP:
 
     def seen_in_training(self, task: Task) -> bool:
         """Whether the prior draws from the task's family of SCMs."""
-        known = task.suite in LORCH and task.scenario.endswith("_IN") and task.alpha == 1
-        prior = self.loaded.config.prior
-        return known and prior.benchmark > 0 and (not task.noise or prior.noises > 0)
+        said, prior = task.settings, self.loaded.config.prior
+        known = task.suite in LORCH and str(said.get("scenario")).endswith("_IN")
+        known = known and said.get("alpha") == 1 and prior.benchmark > 0
+        return known and (not said.get("noise") or prior.noises > 0)
 
     def skip(self, dataset: Dataset) -> str | None:
         """Statistics of a context need some rows."""
@@ -92,12 +94,16 @@ class InContext(AmortizedGP):
         warnings.warn("condfip-incontext is now called amortized-gp", FutureWarning, stacklevel=2)
 
 
-def _learn(model: object, device: str, z: np.ndarray, parents: list[np.ndarray], _: int) -> Nodes:
+def _learn(
+    model: InContextModel, device: str, z: np.ndarray, parents: list[np.ndarray], _: int
+) -> Nodes:
     return Nodes(model, z, parents, device)
 
 
 class Mechanisms(StandardisedMechanisms):
     """Roots have something to learn too: their level, whatever the shape of their noise."""
+
+    predict: Nodes  # None where no column varies: then it is never asked
 
     def learnable(self) -> np.ndarray:
         """All columns that vary, [D]."""
@@ -106,6 +112,8 @@ class Mechanisms(StandardisedMechanisms):
 
 class InContextSCM(AdditiveSCM):
     """The estimate, with a posterior of F and intervals."""
+
+    mechanisms: Mechanisms
 
     def __init__(self, data: Dataset, mechanisms: Mechanisms) -> None:
         super().__init__(data.names, data.adjacency, mechanisms, data.rows)
@@ -169,7 +177,7 @@ class InContextSCM(AdditiveSCM):
 
         Of some of the context's rows where there are very many.
         """
-        m, columns = self.mechanisms, np.flatnonzero(self.mechanisms.learnt)
+        m, columns = self.mechanisms, np.flatnonzero(self.mechanisms.learnt).tolist()
         left = [[t.cpu().numpy() for t in m.predict.nodes[j].left_out()] for j in columns]
         n = len(left[0][0]) if left else len(self.context)
         gap, cavity = np.zeros((n, len(m.scale))), np.zeros((n, len(m.scale)))

@@ -4,6 +4,8 @@ Every round reads the same first statistics and, from the second on, how the pro
 before fits; it answers for all nodes and parents at once, blind to the parents' order.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -50,10 +52,12 @@ class Round(nn.Module):
         self.row_context = nn.Linear(width, CONTEXT)
         self.row = nn.Sequential(nn.Linear(4 + CONTEXT, 32), nn.SiLU(), nn.Linear(32, 2))
         for last in (self.node_head, self.parent_head[-1], self.row[-1]):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
 
-    def forward(self, seen: Features, mask: Tensor, rows: Tensor | None) -> tuple[Tensor, ...]:
+    def forward(
+        self, seen: Features, mask: Tensor, rows: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Changes.
 
         Args:
@@ -71,8 +75,8 @@ class Round(nn.Module):
         pooled = [tokens.sum(1) / count, largest, tokens.sum(1) / count.sqrt()]
         state = self.node(torch.cat([*pooled, node], 1))
         both = torch.cat([tokens, state[:, None, :].expand_as(tokens)], 2)
-        heads = self.node_head(state), self.parent_head(both)
-        return *map(_bounded, heads), self._rows(state, rows)
+        node, parents = _bounded(self.node_head(state)), _bounded(self.parent_head(both))
+        return node, parents, self._rows(state, rows)
 
     def _rows(self, state: Tensor, rows: Tensor | None) -> Tensor | None:
         if rows is None:
@@ -129,7 +133,7 @@ class InContextModel(nn.Module):
                     seen = begin.beside(features.again(before, fit, line))
                     if self.config.sites:
                         rows = features.row_features(before, *_left_out(before, fit, x, y))
-            answers.append(self._answer(layer, before, seen, mask, rows))
+            answers.append(self._answer(cast(Round, layer), before, seen, mask, rows))
             before = answers[-1].detach()
         return answers
 

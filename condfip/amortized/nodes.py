@@ -6,6 +6,7 @@ Nodes are handled together where their numbers of parents fall into one class.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,11 +51,12 @@ class Node:
         if solution is None:
             self.process = solve_any(hyper.kernel, x, target, noise)
             few = slice(0, LEFT_OUT)
-            solution = _one(solved(hyper.of_rows(few), x[None, few], y[None, few]))
+            _, gap, cavity = _one(solved(hyper.of_rows(few), x[None, few], y[None, few]))
         else:
-            self.process = Exact.of(hyper.kernel, x, noise, solution[0])
+            dual, gap, cavity = solution
+            self.process = Exact.of(hyper.kernel, x, noise, dual)
         self.low, self.high = x.amin(0), x.amax(0)
-        self.gap, self.cavity = solution[1] - self._offset, solution[2]
+        self.gap, self.cavity = gap - self._offset, cavity
         self.plain = _plainness(self.gap, line.gap[: len(self.gap)])
 
     def mean(self, here: Tensor) -> Tensor:
@@ -262,7 +264,7 @@ def _fit(
 def _nodes(model: InContextModel, x: Tensor, y: Tensor, mask: Tensor) -> list[Node]:
     hyper, rough = model(x, y, mask)[-1].over(x.shape[1]), ridge(x, y)
     line = fit_line(x, y, rough.penalty(x.shape[1]))
-    solutions = [None] * len(x)
+    solutions: list[Any] = [None] * len(x)
     if x.shape[1] <= EXACT_ROWS:
         solutions = list(zip(*solved(hyper, x, y), strict=True))
     return [

@@ -4,9 +4,9 @@ Letters: B tasks, N rows (context first, then queries), P parents (padded), W hi
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -15,6 +15,8 @@ from bench.scm.prior import GRAPH_KINDS, VARIANTS, Family, draw_scms
 from condfip.amortized.config import PriorConfig
 from condfip.amortized.noise import draw_shape, student_t
 from condfip.prior import ancestral
+
+T = TypeVar("T")
 
 FEATURES = 64
 SIGNAL_TO_NOISE = (0.3, 50.0)  # ratio of standard deviations, log-uniform
@@ -68,7 +70,7 @@ class Tasks:
 
 def draw_tasks(config: PriorConfig, batch: int, context: int, generator: Generator) -> Tasks:
     """`batch` tasks of `context` rows and `config.queries` queries, in small groups alike."""
-    parts = []
+    parts: list[Tasks] = []
     while (left := batch - sum(len(p.x) for p in parts)) > 0:
         source = benchmark if _chance(generator) < config.benchmark else broad
         part = source(config, min(left, CHUNK), context, generator)
@@ -270,7 +272,8 @@ def product(x: Tensor, generator: Generator) -> Tensor:
 def additive(x: Tensor, generator: Generator) -> Tensor:
     """A sum of bent parents."""
     b, _, p = x.shape
-    bend = _pick((torch.sin, level, torch.square, torch.relu, hinge, hill), generator)
+    bends: list[Callable[[Tensor], Tensor]] = [torch.sin, level, torch.square, torch.relu]
+    bend = _pick([*bends, hinge, hill], generator)
     steep = _log_uniform((b, 1, p), 0.3, 4.0, generator)
     return linear(bend(steep * x + _normal((b, 1, p), generator)), generator)
 
@@ -305,7 +308,7 @@ def _chance(generator: Generator) -> float:
     return float(torch.rand(1, generator=generator))
 
 
-def _pick(options: tuple | list, generator: Generator) -> object:
+def _pick(options: Sequence[T], generator: Generator) -> T:
     return options[int(torch.randint(len(options), (1,), generator=generator))]
 
 

@@ -86,7 +86,7 @@ def advance(model: InContextModel, tasks: Tasks, config: Config) -> tuple[float,
     n = tasks.context
     answers = model(tasks.x[:, :n], tasks.y[:, :n], tasks.mask)
     scores = [score(hyper, tasks, config.loss) for hyper in answers]
-    sum(value.mean() for value, _ in scores).backward()
+    torch.stack([value.mean() for value, _ in scores]).sum().backward()
     last, error = scores[-1]
     return last.mean().item(), error.mean().sqrt().item()
 

@@ -53,7 +53,7 @@ def ablate(
     scores = {pair: _scores(_network(out, *pair, steps, config), tasks) for pair in _pairs()}
     printed = _published()
     for table, (metric, stage) in TABLES.items():
-        for d in sorted({task.d for task in tasks}):
+        for d in sorted({task.size[0] for task in tasks}):
             for kind in KINDS:
                 ours = scores[(kind, "both") if stage == "encoder" else ("both", kind)]
                 cells = [
@@ -94,7 +94,7 @@ def _scores(checkpoint: Path, tasks: Sequence[Task]) -> Scores:
         problem = task.problem()
         estimate = method.fit_problem(problem, 0)
         for metric in dict.fromkeys(metric for metric, _ in TABLES.values()):
-            place = metric, task.d, task.scenario
+            place = metric, task.size[0], str(task.settings["scenario"])
             values.setdefault(place, []).append(METRICS[metric].value(problem, estimate))
     return {place: float(np.mean(errors)) for place, errors in values.items()}
 

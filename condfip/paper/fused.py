@@ -54,11 +54,13 @@ class Projections(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
         x, mean, scale, normed, *weights = ctx.saved_tensors
-        of_normed, of_maps = None, []
+        of_normed: Tensor | None = None
+        of_maps: list[Tensor] = []
         for gradient, weight in zip(gradients, weights, strict=True):
             g = gradient.to(weight.dtype)
             of_maps += [(g.T @ normed).to(x.dtype), g.sum(0).to(x.dtype)]
             of_normed = g @ weight if of_normed is None else of_normed.addmm_(g, weight)
+        assert of_normed is not None
         return _norm_back(of_normed, x, mean, scale), *of_maps
 
 

@@ -76,7 +76,8 @@ class Attentive(nn.Module):
 
     def __init__(self, width: int, heads: int, head: int, hidden: int) -> None:
         super().__init__()
-        self.heads, self.activation, self.dropout = heads, F.relu, 0.0
+        self.heads, self.dropout = heads, 0.0
+        self.activation: Callable[[Tensor], Tensor] = F.relu
         self.norm_query, self.norm_key, self.norm_value = (nn.LayerNorm(width) for _ in range(3))
         self.query, self.key, self.value = (nn.Linear(width, heads * head) for _ in range(3))
         self.out = nn.Linear(heads * head, width)
@@ -88,6 +89,11 @@ class Attentive(nn.Module):
         return F.dropout(x, self.dropout) if self.training and self.dropout else x
 
 
+def linears(modules: nn.ModuleList) -> list[nn.Linear]:
+    """The linear maps of a list."""
+    return [module for module in modules if isinstance(module, nn.Linear)]
+
+
 class Block(Attentive):
     """x + attention, then + feed-forward; queries, keys and values have norms of their own."""
 
@@ -95,15 +101,15 @@ class Block(Attentive):
         """Tokens [B, D, N, E] -> [B, D, N, E]; `mix` says who attends to whom."""
         flat = x.flatten(0, 2)
         norms = self.norm_query, self.norm_key, self.norm_value
-        maps = zip(norms, (self.query, self.key, self.value), strict=True)
-        parts = Projections.apply(flat, *(t for norm, map_ in maps for t in merged(norm, map_)))
-        rows = (part.view(-1, x.shape[2], part.shape[1]) for part in parts)
-        mixed = mix(*rows, self.heads).flatten(0, 1)
-        first, second = self.feed_forward
+        pairs = zip(norms, (self.query, self.key, self.value), strict=True)
+        parts = Projections.apply(flat, *(t for norm, map_ in pairs for t in merged(norm, map_)))
+        query, key, value = (part.view(-1, x.shape[2], part.shape[1]) for part in parts)
+        mixed = mix(query, key, value, self.heads).flatten(0, 1)
+        first, second = linears(self.feed_forward)
         if self.activation is F.relu and not (self.training and self.dropout):
             flat = AddLinear.apply(flat, mixed, self.out.weight, self.out.bias)
-            first = merged(self.norm_feed_forward, first)
-            return AddNetwork.apply(flat, *first, second.weight, second.bias).view(x.shape)
+            maps = (*merged(self.norm_feed_forward, first), second.weight, second.bias)
+            return AddNetwork.apply(flat, *maps).view(x.shape)
         flat = flat + self.drop(self.out(mixed))
         inner = self.activation(first(self.norm_feed_forward(flat)))
         return (flat + self.drop(second(inner))).view(x.shape)
@@ -128,7 +134,7 @@ class Pair(nn.Module):
     def forward(self, x: Tensor, edges: Edges) -> Tensor:
         """Tokens [B, D, N, E] -> [B, D, N, E]."""
         batch, d, n, _ = x.shape
-        tokens = CHUNK_NUMBERS // self.samples.feed_forward[0].out_features
+        tokens = CHUNK_NUMBERS // linears(self.samples.feed_forward)[0].out_features
         x = _apart(lambda part: self.samples(part, over_samples), x, 1, tokens // (batch * n))
         mix = over_parents(edges)
         return _apart(lambda part: self.parents(part, mix), x, 2, tokens // (batch * d))

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.method import StandardisedMechanisms
-from bench.scm.base import AdditiveSCM, Do, to_array
-from bench.standardised import spread
+from bench.scm.base import AdditiveSCM, to_array
+from bench.scm.do import Do
+from bench.standardised import StandardisedMechanisms, spread
 from bench.task import Dataset, Task
 from condfip.checkpoint import Checkpoint, load
 
@@ -29,6 +29,7 @@ class CondFiPSCM(AdditiveSCM):
     """The estimate: the decoder abducts and generates; the encoder smooths."""
 
     noise_space = "additive"
+    mechanisms: "Mechanisms"
 
     def noise_smoothed(self, df: "pd.DataFrame") -> "pd.DataFrame":
         """The encoder's noise of the rows themselves, which sees each value it explains."""
@@ -85,8 +86,8 @@ class CondFiP:
     version = "2"
     default = True
     noise_space = "additive"
-    estimate = CondFiPSCM
-    signs = (1, -1)
+    estimate: type[AdditiveSCM] = CondFiPSCM
+    signs: tuple[int, ...] = (1, -1)
 
     def __init__(self, checkpoint: str | Path = SHIPPED, device: str = "cpu") -> None:
         self.path, self.device = Path(checkpoint), device
@@ -129,8 +130,10 @@ class CondFiP:
         config, stages = self.loaded.config, self.loaded.stages
         priors = [getattr(config, stage).prior for stage in stages]
         drawn = [[f"{mechanism}_IN" for mechanism in prior.mechanisms] for prior in priors]
-        plain = task.suite.startswith("lorch") and task.alpha == 1 and not task.noise
-        return plain and all(task.scenario in scenarios for scenarios in drawn)
+        settings = task.settings
+        plain = settings.get("alpha") == 1 and not settings.get("noise")
+        known = all(settings.get("scenario") in scenarios for scenarios in drawn)
+        return task.suite.startswith("lorch") and plain and known
 
     def skip(self, dataset: Dataset) -> str | None:
         """Time grows with the square of the rows, which attend to each other."""
@@ -148,8 +151,19 @@ class CondFiP:
 
     def fit_arrays(self, data: Dataset, *, seed: int = 0) -> AdditiveSCM:
         """`fit` without tables."""
-        mechanisms = Mechanisms(data, self.loaded, self.signs, seed)
-        return self.estimate(data.names, data.adjacency, mechanisms, data.rows)
+        mechanisms = self.mechanisms(data, seed)
+        return self.estimate(
+            data.names, data.adjacency, mechanisms, data.rows, mechanisms.noise_scale
+        )
+
+    @property
+    def reading(self) -> "type[Embedded]":
+        """What the networks make of a context."""
+        return Embedded
+
+    def mechanisms(self, data: Dataset, seed: int = 0) -> "Mechanisms":
+        """The networks after they have read a context."""
+        return Mechanisms(data, self.loaded, self.signs, seed, self.reading)
 
 
 class CondFiPPublished(CondFiP):
@@ -163,15 +177,16 @@ class CondFiPPublished(CondFiP):
 class Mechanisms(StandardisedMechanisms):
     """The networks in the data's units."""
 
+    predict: "Embedded | None"
+
     def __init__(
         self,
         data: Dataset,
         checkpoint: Checkpoint,
         signs: Sequence[int],
         seed: int,
-        kind: "type[Embedded] | None" = None,
+        kind: "type[Embedded]",
     ) -> None:
-        kind = kind or Embedded
         super().__init__(data, lambda z, parents, _: kind(checkpoint, z, parents, signs), seed)
 
     def smoothed(self, x: np.ndarray) -> np.ndarray:

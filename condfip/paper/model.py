@@ -7,6 +7,7 @@ all datasets that are asked for, one after the other. Everything is in standardi
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from condfip.paper.config import ModelConfig
 from condfip.paper.fused import Edges
-from condfip.paper.layers import Attentive, Pair, exactly, parent_weights
+from condfip.paper.layers import Attentive, Pair, exactly, linears, parent_weights
 
 
 class Encoder(nn.Module):
@@ -27,7 +28,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Pair(*sizes) for _ in range(config.encoder_layers))
         self.norm = nn.LayerNorm(config.width)
         widths = config.width, config.readout, config.readout, 1
-        self.head = nn.ModuleList(nn.Linear(*widths[k : k + 2]) for k in range(3))
+        self.head = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
 
     def tokens(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """Rows [B, N, D], adjacency [B, D, D] -> [B, D, N, E]."""
@@ -138,7 +139,7 @@ class AdaptiveLayer(Attentive):
         keys = steer[:2] if self.steers_keys else (None, None)
         mixed = self._attend(self.norm_query(h) * (1 + scale) + shift, line, targets, keys)
         h = h + gate * self.drop(mixed)
-        first, second = self.feed_forward
+        first, second = linears(self.feed_forward)
         inner = self.norm_feed_forward(h) * (1 + scale2) + shift2
         return h + gate2 * self.drop(second(self.activation(first(inner))))
 
@@ -177,8 +178,10 @@ class AdaptiveLayer(Attentive):
         scale: Tensor | None,
     ) -> list[Tensor]:
         """Keys or values are slope * part 0 + level * part 1 + part 2: [B D, H, K] each."""
-        gain = norm.weight if scale is None else norm.weight * (1 + scale)
-        level = norm.bias if scale is None else norm.bias * (1 + scale) + shift
+        gain: Tensor = norm.weight
+        level: Tensor = norm.bias
+        if shift is not None and scale is not None:
+            gain, level = gain * (1 + scale), level * (1 + scale) + shift
         level = level.expand_as(line.codebook)
         vectors = torch.stack([line.codebook * gain, line.position * gain, level])
         codebook, position, level = F.linear(vectors, linear.weight)

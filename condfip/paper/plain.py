@@ -5,6 +5,8 @@ values of a block, torch's own attention over samples, all nodes in the attentio
 in the decoder a key and a value for every row and node, roots asked too.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,7 +44,7 @@ class PlainDecoder(Decoder):
         inputs = z.mT[..., None] * data.codebook[:, :, None] + data.position[:, :, None]
         h = data.position[:, :, None].expand_as(inputs)
         for layer in self.layers:
-            h = adaptive(layer, h, inputs, data.condition, adjacency)
+            h = adaptive(cast(AdaptiveLayer, layer), h, inputs, data.condition, adjacency)
         answer = self.out(self.norm(h)).squeeze(-1).mT
         return answer if nodes is None else answer[..., nodes]
 
@@ -58,7 +60,7 @@ class PlainModel(CondFiPModel):
 def through(pairs: nn.ModuleList, x: Tensor, adjacency: Tensor) -> Tensor:
     """Tokens [B, D, N, E] through pairs of attention over samples and over parents."""
     for pair in pairs:
-        x = one_pair(pair, x, adjacency)
+        x = one_pair(cast(Pair, pair), x, adjacency)
     return x
 
 
@@ -67,7 +69,8 @@ def one_pair(pair: Pair, x: Tensor, adjacency: Tensor) -> Tensor:
     query, key, value = project(pair.samples, x)  # [B, D, H, N, K]
     x = onward(pair.samples, x, F.scaled_dot_product_attention(query, key, value))
     rows = x.transpose(1, 2)
-    mixed = to_parents(*project(pair.parents, rows), adjacency)
+    query, key, value = project(pair.parents, rows)
+    mixed = to_parents(query, key, value, adjacency)
     return onward(pair.parents, rows, mixed).transpose(1, 2)
 
 

@@ -76,13 +76,12 @@ def training_speed(rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
     Rounds alternate, so that a busy machine is busy for both.
     """
     steps = {stage: (plain_step(stage), our_step(stage)) for stage in (*STAGES, JOINT)}
-    best = {stage: [float("inf")] * 2 for stage in steps}
+    best = dict.fromkeys(steps, (float("inf"), float("inf")))
     for _ in range(rounds):
-        for stage, pair in steps.items():
-            for which, act in enumerate(pair):
-                best[stage][which] = min(best[stage][which], _work(act))
+        for stage, (plain, ours) in steps.items():
+            best[stage] = min(best[stage][0], _work(plain)), min(best[stage][1], _work(ours))
         keep_memory()
-    return {stage: tuple(times) for stage, times in best.items()}
+    return best
 
 
 def _work(act: Callable[[], object]) -> float:

@@ -202,7 +202,7 @@ class Stage:
 
         def scores(average: CondFiPModel) -> dict[str, float]:
             method = CondFiPPublished.of(Checkpoint(self.config, average.eval()))  # one reading
-            found = {}
+            found: dict[str, float] = {}
             if self.name != "encoder":
                 found |= mean_scores(problems, lambda p: every_node(_mechanisms(method, p)))
             if self.name != "decoder":
@@ -227,4 +227,4 @@ def make_optimisers(module: nn.Module, config: StageConfig) -> list[Optimizer]:
 
 
 def _mechanisms(method: CondFiPPublished, problem: Problem) -> Mechanisms:
-    return method.fit_arrays(problem.data).mechanisms
+    return method.mechanisms(problem.data)

@@ -58,7 +58,7 @@ def run_plan(plan: Plan) -> int:
     return DONE
 
 
-def prepare(stage: str, plan: Plan, device: torch.device) -> Run:
+def prepare(stage: str, plan: Plan, device: torch.device) -> Run[Stage]:
     """The run to go on with, or a fresh one."""
     if plan.resume:
         names = [s for s in plan.stages if Folder(plan.resume, s).state.exists()]

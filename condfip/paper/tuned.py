@@ -10,16 +10,16 @@ One Gauss-Newton step, solved exactly: nothing is trained, no rows are held out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.scm.base import AdditiveSCM
-from bench.task import Dataset
 from condfip.checkpoint import Checkpoint
-from condfip.paper.layers import parent_weights
-from condfip.paper.method import CondFiP, Embedded, Mechanisms
+from condfip.paper.layers import linears, parent_weights
+from condfip.paper.method import CondFiP, Embedded
 from condfip.paper.model import AdaptiveLayer, Decoder, Embedding, Targets
 
 MOST_ROWS = 1000  # of the context that refine; the embedding reads them all
@@ -39,11 +39,10 @@ class CondFiPTuned(CondFiP):
     version = "1"
     estimate = AdditiveSCM
 
-    def fit_arrays(self, data: Dataset, *, seed: int = 0) -> AdditiveSCM:
+    @property
+    def reading(self) -> type[Embedded]:
         """See `CondFiP`."""
-        mechanisms = Mechanisms(data, self.loaded, self.signs, seed, Tuned)
-        scale = mechanisms.noise_scale
-        return self.estimate(data.names, data.adjacency, mechanisms, data.rows, scale)
+        return Tuned
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def by_row(decoder: Decoder, vectors: Tensor, z: Tensor, allowed: Tensor) -> Ten
     inputs = z[..., 1:, None] * codebook[..., 1:, :] + position[..., 1:, :]
     h = position[..., 0, :]
     for layer in decoder.layers:
-        h = _layer(layer, h, inputs, condition, allowed)
+        h = _layer(cast(AdaptiveLayer, layer), h, inputs, condition, allowed)
     return decoder.out(decoder.norm(h)).squeeze(-1)
 
 
@@ -185,7 +184,7 @@ def _layer(
     weights = parent_weights(scores / query.shape[-1] ** 0.5, allowed[:, None, None])
     mixed = (weights.transpose(-1, -2)[..., None] * value).sum(-3).flatten(-2)
     h = h + gate * layer.out(mixed)
-    first, second = layer.feed_forward
+    first, second = linears(layer.feed_forward)
     inner = layer.norm_feed_forward(h) * (1 + scale2) + shift2
     return h + gate2 * second(layer.activation(first(inner)))
 

@@ -1,6 +1,7 @@
 """A benchmark of structural causal models learnt from a table and a causal graph.
 
-The names below are what others may rely on; each is loaded when it is first asked for.
+The names below are what others may rely on; each is loaded when it is first asked for. All else may
+change without notice.
 """
 
 from importlib import import_module
@@ -12,17 +13,18 @@ if TYPE_CHECKING:
     from bench.laws import check
     from bench.method import Estimate, Method, fit_additive, fit_per_node
     from bench.metrics import METRICS
+    from bench.reading.dataset import Dataset
     from bench.registry import list_methods, list_suites, load_method, load_suite
     from bench.scm.base import SCM
     from bench.suite import Suite
-    from bench.task import Dataset, Problem, Task
+    from bench.task import Problem, Task
 
 __version__ = "0.1.0"
 
 PLACES = {
     "METRICS": "bench.metrics",
     "SCM": "bench.scm.base",
-    "Dataset": "bench.task",
+    "Dataset": "bench.reading.dataset",
     "Estimate": "bench.method",
     "Method": "bench.method",
     "Problem": "bench.task",

@@ -1,7 +1,7 @@
 """What a method and an estimate are: every member they may have, and how most methods are written.
 
 A method is any class, built without arguments, with `fit(df, graph, *, seed=0)`. What `fit` returns
-needs `noise(df)` and `generate(u, do=None)`; `complete` adds the other verbs. All else is optional:
+needs `noise(df)` and `generate(u, do=None)`; `bench.loaded` adds the rest. All else is optional:
 the protocols below name it with its default, and `member` is the one place that looks for it.
 """
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from bench.scm.base import SCM, AdditiveSCM, to_array
-from bench.scm.do import Do, Settled, settle
+from bench.scm.base import SCM, AdditiveSCM
+from bench.scm.do import Do
 from bench.standardised import Learn, PerNode, Predict, StandardisedMechanisms
 from bench.task import Dataset, Problem, Task
 
@@ -31,6 +31,8 @@ Noise = Callable[["pd.DataFrame"], "pd.DataFrame"]
 class Method(Protocol):
     """A way to learn an SCM; only `fit` is needed. A constructor may take `device`.
 
+    Any class that can be built without arguments is one; nothing has to be inherited.
+
     Attributes:
         version: changes whenever an answer may.
         role: "baseline"; "truth" and "reference" for controls, the ends of the scale.
@@ -39,6 +41,14 @@ class Method(Protocol):
         noise_space: "additive" where noise has its node's units, "base" where it has its own.
         fit_problem: (problem, seed) -> estimate, of a control that is shown the whole problem; only
             the problems of suites are shown, and to no baseline.
+
+    Example:
+        >>> from bench import fit_per_node
+        >>> class Mean:
+        ...     def fit(self, df, graph, *, seed=0):
+        ...         def regress(parents, child):
+        ...             return lambda rows: child.mean() + 0 * rows[:, 0]
+        ...         return fit_per_node(df, graph, regress, seed)
     """
 
     version: str = ""
@@ -48,14 +58,26 @@ class Method(Protocol):
     fit_problem: Callable[[Problem, int], "Estimate"] | None = None
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> "Estimate":
-        """Learns from context rows and the graph over their columns, both left as they are."""
+        """Learns from context rows and the graph over their columns, both left as they are.
+
+        Args:
+            df: context rows, [N, D].
+            graph: over the columns of `df`; u -> v reads "u causes v".
+            seed: of all the method's own randomness.
+
+        Returns:
+            Something with `noise` and `generate`; see `Estimate`.
+
+        Raises:
+            ValueError: a cycle, an undirected graph or an unknown column.
+        """
 
     def skip(self, dataset: Dataset) -> str | None:
-        """Why the method cannot fit a dataset; None where it can."""
+        """Says why the method cannot fit a dataset; None where it can."""
         return None
 
     def skip_problem(self, problem: Problem) -> str | None:
-        """Why a control has no estimate of a problem; None where it has one."""
+        """Says why a control has no estimate of a problem; None where it has one."""
         return None
 
 
@@ -64,7 +86,8 @@ class Pretrained(Method, Protocol):
 
     Attributes:
         checkpoint: the file, an argument of the constructor: `NAME=PATH` names another one.
-        checkpoint_sha: of the weights. pretrain_s: seconds of training behind them, None: unknown.
+        checkpoint_sha: of the weights.
+        pretrain_s: seconds of training behind the weights, None where they are unknown.
     """
 
     checkpoint: Path | None = None
@@ -72,12 +95,15 @@ class Pretrained(Method, Protocol):
     pretrain_s: float | None = None
 
     def seen_in_training(self, task: Task) -> bool | None:
-        """Whether training met SCMs like the task's; None: unknown, or nothing was trained."""
+        """Says whether training met SCMs like the task's; None where nobody knows."""
         return None
 
 
 class Estimate(Protocol):
-    """What `fit` returns; `noise` and `generate` are needed. Tables keep columns, index and units.
+    """What `fit` returns; `noise` and `generate` are needed, all else is optional.
+
+    Tables have a row for each row asked about and a column a node, [N, D]; columns, index and units
+    are those of the data.
 
     Attributes:
         noise_metric: whether `noise` is what F leaves, False where it is smoothed.
@@ -90,8 +116,15 @@ class Estimate(Protocol):
         draws: (n, seed) -> n SCMs that the data allow as far as the estimate knows, for intervals
             of effects.
         refit: df -> the estimate fitted to other rows, its hyper-parameters kept.
-        mechanism: df -> F. sample: (n, do, seed, noise) -> rows. Where absent they are made from
-            noise and generate.
+        mechanism: df -> F(x), what each node is without its noise; where absent, x less the noise.
+        sample: (n, do, seed, noise) -> fresh rows; where absent, drawn from the context's noise.
+
+    Example:
+        >>> class Nothing:  # x = u: no node has a cause
+        ...     def noise(self, df):
+        ...         return df
+        ...     def generate(self, u, do=None):
+        ...         return u.assign(**(do or {}))
     """
 
     noise_metric: bool = True
@@ -106,13 +139,13 @@ class Estimate(Protocol):
     sample: Callable[..., "pd.DataFrame"] | None = None
 
     def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
-        """The noise of rows (abduction)."""
+        """Abducts the noise u of rows [N, D]."""
 
     def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
-        """The rows that noise u gives, with the nodes of do clamped."""
+        """Makes the rows that noise u [N, D] gives, with the nodes of `do` set to its values."""
 
     def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
-        """What rows had been under do."""
+        """Says what rows [N, D] had been under `do`, each with its own noise."""
         return self.generate(self.noise(df), do)
 
 
@@ -148,17 +181,37 @@ def fit_additive(
     context is predicted by its constant and is nobody's parent.
 
     Args:
-        df, graph: context rows, and the graph over their columns.
+        df: context rows, [N, D].
+        graph: over the columns of `df`; u -> v reads "u causes v".
         learn: (z [N, D], parents of each node, seed) -> predict, where predict (z [M, D], nodes) ->
             F of those nodes [M, len(nodes)]. It is asked for nodes with parents only. If predict
             has `noise_scale` [D] (standardised units), `sample` scales its residuals to it; if it
             has `draw(rng)` -> predict, a draw from what it believes, the estimate has `draws`; if
             `relearn(z)` -> predict, of other rows, it has `refit`; if `deviation(z, nodes)`, of F,
             it has `predict_mechanism`.
-        seed: of the method's own randomness.
+        seed: of the method's own randomness, handed to `learn`.
+
+    Returns:
+        The estimate, in the data's own units.
 
     Raises:
         ValueError: see `Dataset.of`.
+
+    Source:
+        Additive noise: Hoyer et al., "Nonlinear causal discovery with additive noise models",
+        NeurIPS 2008.
+
+    Example:
+        >>> import numpy as np
+        >>> from bench import fit_additive, load_suite
+        >>> def learn(z, parents, seed):
+        ...     weights = np.zeros((z.shape[1], z.shape[1]))
+        ...     for j, columns in enumerate(parents):
+        ...         weights[columns, j] = np.linalg.lstsq(z[:, columns], z[:, j], rcond=None)[0]
+        ...     return lambda z, nodes: z @ weights[:, nodes]
+        >>> problem = load_suite("lorch", preset="smoke")[0].problem()
+        >>> fit_additive(problem.context, problem.graph, learn).noise(problem.query).shape
+        (50, 10)
     """
     data = Dataset.of(df, graph)
     mechanisms = StandardisedMechanisms(data, learn, seed)
@@ -168,7 +221,32 @@ def fit_additive(
 def fit_per_node(
     df: "pd.DataFrame", graph: "nx.DiGraph", regress: Regress, seed: int = 0
 ) -> AdditiveSCM:
-    """`fit_additive` with one regression a node: regress(parents [N, P], child [N]) -> predict."""
+    """Fits x = F(x) + u with one regression for each node that has parents; see `fit_additive`.
+
+    Args:
+        df: context rows, [N, D].
+        graph: over the columns of `df`; u -> v reads "u causes v".
+        regress: (parents [N, P], child [N]) -> predict, where predict (parents [M, P]) -> child
+            [M], all in standard deviations from the mean. Of predict's own members `noise_scale`,
+            `draw` and `relearn` are used, where it has them; see `fit_additive`.
+        seed: of the method's own randomness.
+
+    Returns:
+        The estimate, in the data's own units.
+
+    Raises:
+        ValueError: see `Dataset.of`.
+
+    Example:
+        >>> from sklearn.linear_model import LinearRegression
+        >>> from bench import fit_per_node, load_suite
+        >>> def regress(parents, child):
+        ...     return LinearRegression().fit(parents, child).predict
+        >>> problem = load_suite("lorch", preset="smoke")[0].problem()
+        >>> scm = fit_per_node(problem.context, problem.graph, regress)
+        >>> print(repr(scm).splitlines()[0])
+        AdditiveSCM: an SCM of 10 nodes
+    """
 
     def learn(z: np.ndarray, parents: list[np.ndarray], _: int) -> PerNode:
         return PerNode(
@@ -202,74 +280,3 @@ class AdditiveMethod(ABC):
     @abstractmethod
     def _learn(self, z: np.ndarray, parents: list[np.ndarray], seed: int) -> Predict:
         """See `Learn`."""
-
-
-def complete(fitted: Estimate, data: Dataset, noise_space: str = "additive") -> SCM:
-    """The five verbs of whatever a method's `fit` returned."""
-    return fitted if isinstance(fitted, SCM) else Completed(fitted, data, noise_space)
-
-
-class Completed(SCM):
-    """`noise` and `generate` of a stranger's model, with the other verbs made from them."""
-
-    def __init__(self, fitted: Estimate, data: Dataset, noise_space: str) -> None:
-        super().__init__(data.names)
-        self.fitted, self.data, self.noise_space = fitted, data, noise_space
-        for name in EXTRAS:
-            setattr(self, name, member(fitted, name))
-
-    def mechanism(self, df: "pd.DataFrame") -> "pd.DataFrame":
-        """See `SCM`; for additive noise only."""
-        if self.noise_space != "additive":
-            raise ValueError("a model without additive noise has no F")
-        return df[list(self.names)] - self.noise(df)
-
-    def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
-        """See `SCM`."""
-        return self._named(self.fitted.noise(df))
-
-    def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
-        """See `SCM`; what was fitted is asked for numbers only."""
-        if settle(do, self.names, len(u)).constant:
-            return self._named(self.fitted.generate(u, do=do))
-        return super().generate(u, do)
-
-    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
-        """See `SCM`."""
-        if settle(do, self.names, len(df)).constant:
-            return self._named(member(self.fitted, "counterfactual")(df, do))
-        return super().counterfactual(df, do)
-
-    def sample(
-        self, n: int, do: Do | None = None, seed: int = 0, noise: str = "empirical"
-    ) -> "pd.DataFrame":
-        """See `SCM`."""
-        draw = member(self.fitted, "sample")
-        if draw and settle(do, self.names, n).constant:
-            return self._named(draw(n, do=do, seed=seed, noise=noise))
-        return super().sample(n, do, seed, noise)
-
-    def _named(self, answer: "pd.DataFrame") -> "pd.DataFrame":
-        """A stranger's answer with its columns in order, matched by their names."""
-        known = hasattr(answer, "columns") and set(answer.columns) == set(self.names)
-        return answer[list(self.names)] if known else answer  # whoever asked says what is wrong
-
-    def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:
-        rng = np.random.default_rng(seed)
-        residuals = np.asarray(self.noise(self.data.frame()), dtype=np.float64)
-        if self.noise_space == "additive":
-            residuals = residuals - residuals.mean(0)
-        if kind == "gaussian":
-            deviation = residuals.std(0, ddof=1)
-            return residuals.mean(0) + deviation * rng.standard_normal((n, len(self.names)))
-        rows = rng.integers(len(residuals), size=(n, len(self.names)))
-        return np.take_along_axis(residuals, rows, 0)
-
-    def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
-        """Rows of equal clamps together."""
-        x = np.empty_like(u)
-        for values, rows in Settled(clamps, {}).groups(len(u)):
-            do = {self.names[j]: value for j, value in values.items()}
-            answer = self.fitted.generate(self._answer(u[rows], None), do=do or None)
-            x[rows] = to_array(answer, self.names)
-        return x

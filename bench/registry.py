@@ -40,12 +40,31 @@ def registered(group: str) -> list[str]:
 
 
 def list_suites() -> list[str]:
-    """Names of the registered suites."""
+    """Lists the registered suites.
+
+    Returns:
+        Their names, sorted; `load_suite` takes them.
+
+    Example:
+        >>> from bench import list_suites
+        >>> "lorch" in list_suites()
+        True
+    """
     return registered(SUITES)
 
 
 def list_methods() -> list[str]:
-    """Names of the registered methods: controls first, then those that a run takes by default."""
+    """Lists the registered methods.
+
+    Returns:
+        Their names: controls first, then those that a run takes by default, then the others;
+        `load_method` takes them. A method whose extra is not installed is among them.
+
+    Example:
+        >>> from bench import list_methods
+        >>> list_methods()[:3]
+        ['truth', 'floor', 'marginal']
+    """
     said = {entry.name: _said(entry.value) for entry in entry_points(group=METHODS)}
     return sorted(said, key=lambda name: _standing(name, said[name]))
 
@@ -129,17 +148,30 @@ def _entry(group: str, name: str) -> EntryPoint:
 
 
 def load_method(name: str, *, device: str | None = None, **settings: Any) -> LoadedMethod:
-    """Loads a method.
+    """Loads a method by its name.
 
     Args:
         name: a registered name, `module:Class` from the working folder, or either with `=PATH`, a
             pretrained method with the checkpoint in that file.
-        device: where to compute, for methods that take one; others compute where they do.
+        device: where to compute, "cpu" or "cuda", for methods that take one; others compute where
+            they do.
         settings: other arguments of the method's constructor.
+
+    Returns:
+        The method; its `fit(df, graph, seed=0)` gives an `SCM` with the five verbs.
 
     Raises:
         ValueError: unknown name, module or class, or the method reads no checkpoint.
-        Unavailable: its extra is not installed.
+        Unavailable: its extra is not installed; the message says how to install it.
+
+    Example:
+        >>> from bench import load_method, load_suite
+        >>> load_method("linear")
+        Method linear (Linear, version 1, baseline)
+        >>> problem = load_suite("lorch", preset="smoke")[0].problem()
+        >>> scm = load_method("linear").fit(problem.context, problem.graph, seed=0)
+        >>> scm.noise(problem.query).shape
+        (50, 10)
     """
     base, _, checkpoint = name.partition("=")
     kind = _from_module(base) if ":" in base else load(METHODS, base)
@@ -176,10 +208,27 @@ def find_suite(name: str) -> Suite:
 
 
 def load_suite(name: str, preset: str = "quick", seed: int = 0, **axes: Any) -> list[Task]:
-    """The tasks of a suite, any axis set to other values: load_suite("lorch", d=[10, 50]).
+    """Loads the tasks of a suite; their problems are made when they are asked for.
+
+    Args:
+        name: a registered name, or `module:NAME` from the working folder.
+        preset: "smoke" (seconds), "quick" (minutes) or "paper" (the published size).
+        seed: of every draw of the suite.
+        axes: values of some axes, in place of the preset's; `scms` is the number of draws.
+
+    Returns:
+        The tasks in their order, each with `name`, `settings` and `problem()`.
 
     Raises:
         ValueError: unknown suite, preset, axis or value.
+
+    Example:
+        >>> from bench import load_suite
+        >>> tasks = load_suite("lorch", preset="smoke", d=[5], n_context=[100, 200])
+        >>> sorted({task.settings["n_context"] for task in tasks})
+        [100, 200]
+        >>> tasks[0].problem().context.shape
+        (100, 5)
     """
     return find_suite(name).tasks(preset, seed, **axes)
 

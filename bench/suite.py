@@ -13,12 +13,15 @@ Settings = dict[str, Any]
 TASKS_MOST = 1_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Suite:
-    """Tasks to run together.
+    """A grid of tasks to run together: axes with values, and presets that choose among them.
 
     Attributes:
-        name, about, source, licence: for people.
+        name: under which it can be loaded.
+        about: what its problems are, in a line.
+        source: the paper or the data that they come from.
+        licence: of that source.
         kind: the suite's tasks, whose fields are its axes.
         axes: every axis with its default values. The axis `scms` counts draws: index 0 .. scms - 1.
         presets: preset -> blocks; a block gives values to some axes, a preset is a union of blocks.
@@ -28,6 +31,25 @@ class Suite:
 
     Raises:
         ValueError: an axis is no field of `kind`, or a field has neither an axis nor a default.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> import numpy as np
+        >>> from bench import Dataset, Problem, Suite, Task
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class Walks(Task):
+        ...     d: int
+        ...     n_context: int = 100
+        ...     def problem(self) -> Problem:
+        ...         rows = np.random.default_rng(self.index).normal(size=(200, self.d)).cumsum(1)
+        ...         data = Dataset(rows[:100], ("a", "b"), np.eye(2, k=1, dtype=bool))
+        ...         return Problem(data, rows[100:])
+        >>> axes, smoke = {"d": (2,), "n_context": (100,)}, [{"scms": (3,)}]
+        >>> suite = Suite("walks", "sums of noise", "", "", Walks, axes, {"smoke": smoke})
+        >>> suite
+        Suite walks (sums of noise): axes d, n_context; presets smoke
+        >>> [task.name for task in suite.tasks("smoke")]
+        ['walks/d2/i0', 'walks/d2/i1', 'walks/d2/i2']
     """
 
     name: str
@@ -39,6 +61,10 @@ class Suite:
     presets: Mapping[str, Sequence[Mapping[str, Values]]]
     choices: Mapping[str, Values] = field(default_factory=dict)
     settle: Callable[[Settings], Settings | None] = dict
+
+    def __repr__(self) -> str:
+        axes, presets = ", ".join(self.axes), ", ".join(self.presets)
+        return f"Suite {self.name} ({self.about}): axes {axes}; presets {presets}"
 
     def __post_init__(self) -> None:
         known = {name: v for name, v in self._defaults().items() if name not in DRAW}

@@ -1,15 +1,16 @@
-"""What a method sees (`Dataset`), what scores it (`Problem`), and how that is named (`Task`)."""
+"""What scores a method (`Problem`), and how that is named (`Task`)."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bench.reading.graphs import as_digraph
-from bench.reading.numbers import numbers
+from bench.reading.dataset import Dataset as Dataset
+from bench.reading.dataset import as_frame as as_frame
+from bench.reading.dataset import column_names as column_names
 from bench.scm.base import SCM
 from bench.scm.do import Do
 
@@ -28,96 +29,31 @@ def seed_of(*words: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def column_names(d: int) -> tuple[str, ...]:
-    """x0, x1, ... for tables without names."""
-    return tuple(f"x{j}" for j in range(d))
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """All that a method may see.
-
-    Attributes:
-        rows: context, float64 [N, D].
-        names: of the columns.
-        adjacency: [D, D] bool, row = parent.
-    """
-
-    rows: np.ndarray
-    names: tuple[str, ...]
-    adjacency: np.ndarray
-
-    @classmethod
-    def of(cls, df: "pd.DataFrame | np.ndarray", graph: "nx.DiGraph") -> "Dataset":
-        """Reads a table and a graph over its columns; columns the graph lacks are isolated.
-
-        Args:
-            df: rows; columns of an array are x0, x1, ... graph: `nx.DiGraph` or (cause, effect)s.
-
-        Raises:
-            ValueError: see `bench.reading.numbers.numbers` and `bench.reading.graphs.as_digraph`;
-                an edge to an unknown column.
-        """
-        rows, names = numbers(df)
-        return cls(rows, names, _adjacency(graph, names))
-
-    def frame(self) -> "pd.DataFrame":
-        """The rows as a table."""
-        return as_frame(self.rows, self.names)
-
-    def graph(self) -> "nx.DiGraph":
-        """The graph; u -> v reads u causes v."""
-        import networkx as nx
-
-        graph = nx.DiGraph()
-        graph.add_nodes_from(self.names)
-        for i, j in zip(*np.nonzero(self.adjacency), strict=True):
-            graph.add_edge(self.names[i], self.names[j])
-        return graph
-
-    def parents(self) -> list[np.ndarray]:
-        """The parents' column numbers of each node."""
-        return [np.flatnonzero(column) for column in self.adjacency.T]
-
-
-def as_frame(rows: np.ndarray, names: Sequence[str]) -> "pd.DataFrame":
-    """A table of `rows` [N, D]."""
-    import pandas as pd
-
-    return pd.DataFrame(rows.copy(), columns=list(names))
-
-
-def _adjacency(graph: "nx.DiGraph", names: tuple[str, ...]) -> np.ndarray:
-    graph, place = as_digraph(graph), {name: i for i, name in enumerate(names)}
-    adjacency = np.zeros((len(names), len(names)), dtype=bool)
-    unknown = [node for node in graph.nodes if node not in place]
-    if unknown:
-        raise ValueError(f"unknown columns: the graph names {unknown[0]}, which the table lacks")
-    for source, target in graph.edges:
-        adjacency[place[source], place[target]] = True
-    return adjacency
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Intervention:
     """One clamped node and the true answer.
 
     Attributes:
-        do: {node: value, or one value a row}. rows: what the query's noise gives under it.
+        do: {node: value, or one value a row}.
+        rows: what the query's noise gives under it, [N, D].
     """
 
     do: Do
     rows: "pd.DataFrame"
 
+    def __repr__(self) -> str:
+        return f"Intervention({self.do}, {len(self.rows)} rows)"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Problem:
     """One SCM with everything a metric compares; a method is handed `data` only.
 
     Attributes:
-        data: context and graph.
-        query_rows: held-out rows, [N, D].
-        truth: the SCM, None for real data. query_noise_rows: its noise of the query, or None.
+        data: the context and the graph.
+        query_rows: held-out rows, [N, D], in the data's own units.
+        truth: the true SCM, None for real data.
+        query_noise_rows: the true noise of the query rows, [N, D], or None.
         clamps: interventions to answer.
         make_floor: computes the estimate that knows more than a method may, or None where that
             fails; None where there is no such estimate.
@@ -130,6 +66,14 @@ class Problem:
         compare_rows: whether generated rows are compared with query rows although the truth is
             known; where it is not, they always are.
         score: estimate -> {name: {"version", "value" or "missing"}}, in place of the metrics.
+
+    Example:
+        >>> from bench import load_suite
+        >>> problem = load_suite("lorch", preset="smoke")[0].problem()
+        >>> problem
+        Problem of 10 nodes and 6 edges: 50 context and 50 query rows, 10 do(), truth known
+        >>> problem.interventions[0].rows.shape
+        (50, 10)
     """
 
     data: Dataset
@@ -145,31 +89,36 @@ class Problem:
     given: Do = field(default_factory=dict)
     unit: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.data.rows)} context and {len(self.query_rows)} query rows"
+        known = "truth unknown" if self.truth is None else "truth known"
+        return f"Problem of {self.data.size}: {counts}, {len(self.clamps)} do(), {known}"
+
     @property
     def context(self) -> "pd.DataFrame":
-        """Context rows."""
+        """The context rows as a table, [N, D]."""
         return self.data.frame()
 
     @property
     def graph(self) -> "nx.DiGraph":
-        """The given graph."""
+        """The graph that methods are given."""
         return self.data.graph()
 
     @property
     def query(self) -> "pd.DataFrame":
-        """Query rows."""
+        """The query rows as a table, [N, D]."""
         return as_frame(self.query_rows, self.data.names)
 
     @property
     def query_noise(self) -> "pd.DataFrame | None":
-        """True noise of the query rows."""
+        """The true noise of the query rows, [N, D], or None."""
         if self.query_noise_rows is None:
             return None
         return as_frame(self.query_noise_rows, self.data.names)
 
     @cached_property
     def interventions(self) -> list[Intervention]:
-        """Interventions on distinct nodes with their true rows."""
+        """The interventions to answer, on distinct nodes, with their true rows."""
         noise = self.query_noise
         return [Intervention(do, self.known_truth.generate(noise, do)) for do in self.clamps]
 
@@ -186,7 +135,7 @@ class Problem:
 
     @cached_property
     def floor(self) -> SCM | None:
-        """What `make_floor` gives, or None."""
+        """The estimate that knows more than a method may, or None."""
         return self.make_floor() if self.make_floor else None
 
     @cached_property
@@ -197,7 +146,7 @@ class Problem:
         return np.vstack([self.data.rows, self.query_rows]).std(0, ddof=1)
 
     def sha(self) -> str:
-        """Fingerprint of everything a method or a metric reads."""
+        """Gives the fingerprint of everything that a method or a metric reads."""
         digest = hashlib.sha256("\n".join(map(str, self.data.names)).encode())
         noise = self.query_noise_rows
         for part in (self.data.rows, self.data.adjacency, self.query_rows, noise):
@@ -217,10 +166,19 @@ class Task:
 
     Attributes:
         suite: name of the suite, under which it can be loaded.
-        index: number of the draw. seed: of all draws of a run.
+        index: number of the draw.
+        seed: of all draws of a run.
         family: the first word of every SCM's name, the suite's name where empty; suites that share
             SCMs share it.
         scm_free: axes that leave the SCM what it is, whatever they do to rows, ranges or graphs.
+
+    Example:
+        >>> from bench import load_suite
+        >>> task = load_suite("lorch", preset="smoke")[0]
+        >>> print(task)
+        lorch/lorch/lin_in/er/d10/i0/n=50/q=50
+        >>> task.settings["scenario"], task.size
+        ('LIN_IN', (10, 50))
     """
 
     suite: str
@@ -230,9 +188,12 @@ class Task:
     family: ClassVar[str] = ""
     scm_free: ClassVar[frozenset[str]] = frozenset({"n_context", "n_query"})
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def settings(self) -> dict[str, Setting]:
-        """Every field but the suite's name: its axes in their order, then index and seed."""
+        """The values of every field but the suite: axes in their order, then index and seed."""
         axes = [field.name for field in fields(self) if field.name not in ("suite", *DRAW)]
         return {name: getattr(self, name) for name in (*axes, *DRAW)}
 
@@ -258,7 +219,14 @@ class Task:
         return int(settings.get("d", 0)), int(settings.get("n_context", 0))
 
     def problem(self) -> Problem:
-        """Makes the problem; the same task gives the same bytes."""
+        """Makes the problem, the same task the same bytes.
+
+        Returns:
+            The context, the query rows, and the truth where there is one.
+
+        Raises:
+            ValueError: no problem has these settings, or data that it needs are not there.
+        """
         raise NotImplementedError
 
     def _path(self, without: frozenset[str]) -> str:

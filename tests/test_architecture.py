@@ -39,7 +39,6 @@ LIGHT = (
     "condfip",
 )
 WORDS = ["bench.scm", "bench.task", "bench.standardised", "bench.method", "bench.metrics"]
-WORDS += ["bench.distances", "bench.conditions"]
 DOORS = ["bench.loaded", "bench.suite", "bench.registry"]
 GROUND = ["bench.run.environment", "bench.run.fingerprint", "bench.run.records", "bench.run.shape"]
 LEAVES = [*WORDS, "bench.run.environment"]
@@ -56,15 +55,7 @@ MAY_IMPORT = {
     "bench.standardised": ["bench.scm", "bench.task"],
     "bench.method": ["bench.scm", "bench.task", "bench.standardised"],
     "bench.loaded": ["bench.scm", "bench.task", "bench.method", "bench.run.fingerprint"],
-    "bench.distances": [],
-    "bench.conditions": ["bench.scm", "bench.task", "bench.method"],
-    "bench.metrics": [
-        "bench.scm",
-        "bench.task",
-        "bench.method",
-        "bench.distances",
-        "bench.conditions",
-    ],
+    "bench.metrics": ["bench.scm", "bench.task", "bench.method"],
     "bench.suite": ["bench.task", "bench.run.fingerprint"],
     "bench.registry": ["bench.task", "bench.loaded", "bench.suite"],
     "bench.sklearn": [*WORDS, *DOORS],

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bench.analysis.table import Entry, Table
-from bench.distances import FEW_ROWS, MANY_ROWS
 from bench.metrics import METRICS
+from bench.metrics.distances import FEW_ROWS, MANY_ROWS
 from bench.suites.answers import LEVEL, read_answers
 from bench.task import Dataset
 

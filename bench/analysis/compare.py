@@ -31,10 +31,28 @@ RUNS_CAPTION = (
 
 
 def compare_runs(first: pd.DataFrame, second: pd.DataFrame) -> Table:
-    """Two runs beside each other, method by method, over the problems they share.
+    """Puts two runs beside each other, method by method, over the problems they share.
+
+    Args:
+        first: rows of a run, from `read_results`.
+        second: rows of another.
+
+    Returns:
+        A table, a row a metric and method: means (standard errors) over SCMs in the metric's unit,
+        and the mean paired difference, second less first, also in its own standard errors.
 
     Raises:
         ValueError: they share no problem and metric.
+
+    Source:
+        Differences are paired by SCM; see `bench.analysis.stats.paired_difference`.
+
+    Example:
+        >>> from bench import compare, read_results
+        >>> run = read_results("sachs-paper")
+        >>> table = compare(run, run)
+        >>> {row[-2] for row in table.rows if row[0] == "residual"}  # the differences
+        {'+0.000'}
     """
     shared = set(zip(first["suite"], first["task"], strict=True))
     shared &= set(zip(second["suite"], second["task"], strict=True))

@@ -96,16 +96,26 @@ EVERYTHING = Shown()
 
 
 def read_results(runs: Run | Sequence[Run], shown: Shown = EVERYTHING) -> pd.DataFrame:
-    """The rows of runs, joined on settings: where runs share a cell, the first run counts.
+    """Reads runs as one table, joined on settings: where runs share a cell, the first counts.
 
     Args:
-        runs: folders, or names of published runs. shown: which rows.
+        runs: one run or several, each a folder or the name of a published run.
+        shown: which methods, settings and tasks; by default all of them.
 
     Returns:
-        One row a cell and metric. `attrs["notes"]` has a line for whatever was left out.
+        A row a cell and metric, with the columns `suite`, `task`, `scm`, one for each axis,
+        `method`, `metric`, `value` (in the metric's unit; NaN where it is missing, `reason` says
+        why), `status`, and the times and memory of the cell. `attrs["notes"]` has a line for
+        whatever was left out.
 
     Raises:
         ValueError: no such run, it holds no results, or nothing is left of what is asked for.
+
+    Example:
+        >>> from bench import read_results
+        >>> frame = read_results("sachs-paper")
+        >>> frame[frame["metric"] == "residual"].groupby("method")["value"].mean().idxmax()
+        'marginal'
     """
     runs = [runs] if isinstance(runs, str | Path) else list(runs)
     rows, notes = [], []

@@ -49,7 +49,7 @@ def new_metric(name: str, folder: Path) -> list[str]:
     """
     lines = _write("metric", name, folder, "", name)
     lines.append(f"next: python -m pytest test_{name}.py")
-    lines.append("then: move the function and its line into METRICS of bench/metrics.py")
+    lines.append("then: move the function and its line into METRICS of bench/metrics/__init__.py")
     return lines
 
 

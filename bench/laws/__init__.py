@@ -11,13 +11,23 @@ __all__ = ["LAWS", "check"]
 
 
 def check(name: str, laws: Iterable[str] = LAWS) -> Iterable[tuple[str, str]]:
-    """Tries laws on a method and yields (law, what is broken or "").
+    """Tries on a method the laws that every method keeps: units, order, seeds, do(), and others.
 
     Args:
-        name: of the method, as `load_method` takes it. laws: of `LAWS`; default: every one.
+        name: of the method; see `load_method`.
+        laws: names of some laws of `bench.laws.LAWS`; by default all of them.
+
+    Returns:
+        For each law, as soon as it was tried, its name and what is broken, "" where nothing is.
 
     Raises:
         ValueError: unknown method or law, or a control that needs the truth.
+
+    Example:
+        >>> from bench import check
+        >>> law, broken = next(iter(check("linear")))
+        >>> broken
+        ''
     """
     if unknown := [law for law in laws if law not in LAWS]:
         raise ValueError(f"unknown law {unknown[0]}; there are {', '.join(LAWS)}")

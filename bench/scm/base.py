@@ -1,4 +1,4 @@
-"""The five verbs over tables with named columns: what a truth and an estimate have in common."""
+"""The truth and the estimate of additive noise, over tables with named columns."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -10,12 +10,15 @@ import torch
 from bench.scm.batched import BatchedSCM
 from bench.scm.do import Do, settle
 from bench.scm.plan import make_plan
+from bench.scm.shown import rounded
+from bench.scm.verbs import SCM as SCM
+from bench.scm.verbs import to_array as to_array
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Mechanisms = Callable[[np.ndarray, Sequence[int]], np.ndarray]
-NOISE_DRAWS = ("empirical", "gaussian")
+SHOWN_NUMBERS = 100_000  # of a context, up to which a printed estimate computes its residuals
 
 
 class Drawn(Protocol):
@@ -28,99 +31,16 @@ class Drawn(Protocol):
         """Mechanisms of other rows [N, D], hyper-parameters kept."""
 
 
-def to_array(table: "pd.DataFrame | np.ndarray", names: Sequence[str]) -> np.ndarray:
-    """The columns `names` of a table, in that order, as float64 [N, D].
-
-    Raises:
-        ValueError: a column is missing, or an array has another number of columns.
-    """
-    if isinstance(table, np.ndarray) or not hasattr(table, "columns"):
-        rows = np.asarray(table, dtype=np.float64)
-        if rows.ndim != 2 or rows.shape[1] != len(names):
-            raise ValueError(f"expected {len(names)} columns, got shape {rows.shape}")
-        return rows
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        raise ValueError(f"unknown columns: the table lacks {', '.join(map(str, missing))}")
-    return table[list(names)].to_numpy(dtype=np.float64, copy=True)
-
-
-class SCM:
-    """x = F(x) + u over DataFrames; subclasses say how F is evaluated and noise drawn.
-
-    All verbs answer with the columns `names` and the input's index, in the data's own units.
-    """
-
-    noise_space = "additive"
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-
-    def mechanism(self, df: "pd.DataFrame") -> "pd.DataFrame":
-        """F(x): what each node would be without its noise, given its parents in `df`."""
-        return self._answer(self._mechanisms(to_array(df, self.names)), df)
-
-    def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
-        """Abduction: u = x - F(x)."""
-        x = to_array(df, self.names)
-        return self._answer(x - self._mechanisms(x), df)
-
-    def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
-        """Solves x = F(x) + u, with the nodes of `do` set (see `bench.scm.do`).
-
-        A change (Shift, Scale, a function) reads the value that its node would have here, all
-        other nodes of `do` set.
-
-        Raises:
-            ValueError: `do` names an unknown column or has a value of none of its kinds.
-        """
-        return self._answer(self._done(to_array(u, self.names), do), u)
-
-    def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
-        """The rows of `df` had the nodes of `do` been set: generate(noise(x), do)."""
-        return self.generate(self.noise(df), do)
-
-    def sample(
-        self, n: int, do: Do | None = None, seed: int = 0, noise: str = "empirical"
-    ) -> "pd.DataFrame":
-        """Draws n fresh rows.
-
-        Args:
-            n: number of rows. do: nodes to set. seed: of the draws.
-            noise: "empirical" (the context's residuals) or "gaussian" (fitted to them).
-        """
-        if noise not in NOISE_DRAWS:
-            raise ValueError(f"noise is one of {', '.join(NOISE_DRAWS)}, not {noise!r}")
-        u = self._draw_noise(n, seed, noise)
-        return self._answer(self._done(u, do, seed), None)
-
-    def _done(self, u: np.ndarray, do: Do | None, seed: int = 0) -> np.ndarray:
-        """Rows of noise u [N, D] under `do`, whose draws have `seed`."""
-        settled = settle(do, self.names, len(u), seed)
-        return settled.solve(lambda clamps: self._generate(u, clamps))
-
-    def _mechanisms(self, x: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
-    def _generate(self, u: np.ndarray, clamps: np.ndarray) -> np.ndarray:
-        """Rows of noise u [N, D]; clamps [1 or N, D] are NaN in the columns that are free."""
-        raise NotImplementedError
-
-    def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:
-        raise NotImplementedError
-
-    def _answer(self, rows: np.ndarray, like: "pd.DataFrame | np.ndarray | None") -> "pd.DataFrame":
-        import pandas as pd
-
-        return pd.DataFrame(rows, columns=list(self.names), index=getattr(like, "index", None))
-
-
 class TrueSCM(SCM):
     """A drawn SCM (batch of one, float64) over a table."""
 
     def __init__(self, names: Sequence[str], scm: BatchedSCM) -> None:
         super().__init__(names)
         self.scm = scm
+
+    def _described(self) -> tuple[np.ndarray | None, dict[str, list[str]]]:
+        deviations = self.scm.noise_model.variance[0].sqrt().tolist()
+        return self.scm.adjacency[0].numpy(), {"noise sd": rounded(deviations)}
 
     def _mechanisms(self, x: np.ndarray) -> np.ndarray:
         return self.scm.mechanisms(torch.from_numpy(x)[None])[0].numpy()
@@ -170,6 +90,14 @@ class AdditiveSCM(SCM):
         self.free: tuple[np.ndarray, np.ndarray] | None = None
         if noise_scale is not None:
             self.noise_scale = noise_scale
+
+    def _described(self) -> tuple[np.ndarray | None, dict[str, list[str]]]:
+        columns = {"noise sd": rounded(self.noise_scale)}
+        if self.context.size <= SHOWN_NUMBERS or "centred" in vars(self):
+            total = self.context.var(0)
+            left = np.divide(self.centred.var(0), total, out=np.ones_like(total), where=total > 0)
+            columns["explained"] = [f"{100 * (1 - share):.0f} %" for share in left]
+        return self.adjacency, columns
 
     @cached_property
     def centred(self) -> np.ndarray:
@@ -230,8 +158,8 @@ class AdditiveSCM(SCM):
 
     def _with(self, mechanisms: Mechanisms, context: np.ndarray) -> "AdditiveSCM":
         other = AdditiveSCM.__new__(AdditiveSCM)
-        other.names, other.adjacency = self.names, self.adjacency
-        other.levels, other.below = self.levels, self.below
+        other.names, other.levels, other.below = self.names, self.levels, self.below
+        other.adjacency, other.method = self.adjacency, self.method
         other.mechanisms, other.context, other.free = mechanisms, context, None
         return other
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.distances import MANY_ROWS, energy, mmd, thinned
+from bench.metrics.distances import MANY_ROWS, energy, mmd, thinned
 
 
 def test_few_rows_are_taken_whole_and_many_are_thinned_evenly():

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.conditions import (
+from bench.method import member
+from bench.metrics.conditions import (
     Condition,
     additive_noise,
     clamped_draws_compared,
@@ -26,8 +27,7 @@ from bench.conditions import (
     scored_residual,
     smoothed_noise,
 )
-from bench.distances import energy, mmd, wasserstein
-from bench.method import member
+from bench.metrics.distances import energy, mmd, wasserstein
 from bench.scm.base import SCM
 from bench.task import Problem, as_frame, seed_of
 
@@ -196,14 +196,14 @@ def _checked(answer: "pd.DataFrame", like: np.ndarray) -> np.ndarray:
     return rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Metric:
     """A metric and where it applies.
 
     Attributes:
         value: (problem, estimate) -> number, lower is better.
         about: what is measured, for captions.
-        applies: (problem, estimate) -> whether like meets like; see `bench.conditions`.
+        applies: (problem, estimate) -> whether like meets like; see `bench.metrics.conditions`.
         version: changes whenever the value may.
         digits: how many a table prints after the point.
         unit: of the value, for captions; "" for numbers without one.
@@ -216,8 +216,14 @@ class Metric:
     digits: int = 3
     unit: str = "standard deviations of the node"
 
+    def __repr__(self) -> str:
+        where = self.applies.__name__
+        return (
+            f"Metric({self.about!r}, unit {self.unit or 'none'}, version {self.version}, {where})"
+        )
 
-METRICS = {
+
+METRICS: dict[str, Metric] = {
     "noise": Metric(noise, "RMSE of the query rows' noise (residual abduction)", residual_noise),
     "sample": Metric(sample, "RMSE of rows generated from the true query noise", additive_noise),
     "intervention": Metric(
@@ -272,3 +278,19 @@ METRICS = {
         digits=4,
     ),
 }
+"""Every metric by its name, in the order of tables.
+
+`METRICS[name].value(problem, estimate)` is a number, lower is better, where
+`METRICS[name].applies(problem, estimate)`.
+
+Example:
+    >>> from bench import METRICS, load_method, load_suite
+    >>> problem = load_suite("lorch", preset="smoke")[0].problem()
+    >>> METRICS["noise"].value(problem, problem.truth)
+    0.0
+    >>> estimate = load_method("linear").fit(problem.context, problem.graph)
+    >>> METRICS["noise"].applies(problem, estimate)
+    True
+    >>> 0 < METRICS["noise"].value(problem, estimate) < 1
+    True
+"""

@@ -23,8 +23,7 @@ from dowhy.gcm.ml.prediction_model import PredictionModel
 from dowhy.gcm.ml.regression import InvertibleIdentityFunction, SklearnRegressionModel
 from dowhy.graph import get_ordered_predecessors
 
-from bench.loaded import LoadedMethod
-from bench.method import Completed
+from bench.loaded import Completed, LoadedMethod
 from bench.scm.base import SCM, AdditiveSCM, to_array
 from bench.sklearn import Regressor
 from bench.task import Dataset, as_frame

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.method import Completed
+from bench.loaded import Completed
 from bench.registry import load_method, load_suite
 from bench.task import Dataset
 

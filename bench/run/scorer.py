@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.method import Completed
+from bench.loaded import Completed
 from bench.metrics import METRICS, Metric, node_residuals
 from bench.reading.do import pack
 from bench.run.fitting import failure

@@ -166,8 +166,8 @@ def load_method(name: str, *, device: str | None = None, **settings: Any) -> Loa
 
     Example:
         >>> from bench import load_method, load_suite
-        >>> load_method("linear")
-        Method linear (Linear, version 1, baseline)
+        >>> load_method("linear")  # doctest: +ELLIPSIS
+        Method linear (Linear, version ..., baseline)
         >>> problem = load_suite("lorch", preset="smoke")[0].problem()
         >>> scm = load_method("linear").fit(problem.context, problem.graph, seed=0)
         >>> scm.noise(problem.query).shape

@@ -71,7 +71,7 @@ class Problem:
         >>> from bench import load_suite
         >>> problem = load_suite("lorch", preset="smoke")[0].problem()
         >>> problem
-        Problem of 10 nodes and 6 edges: 50 context and 50 query rows, 10 do(), truth known
+        Problem of 10 nodes and 33 edges: 50 context and 50 query rows, 10 do(), truth known
         >>> problem.interventions[0].rows.shape
         (50, 10)
     """

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from bench.analysis.results import AFTER, BEFORE
+from bench.analysis.rows import AFTER, BEFORE
 from bench.run.records import FILE, write_launches
 from bench.run.shape import canonical, seal
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from bench.analysis.plots import PLOTS, kinds_for, save
 from bench.analysis.render import FORMATS, render
-from bench.analysis.results import EVERYTHING, HIDDEN, Shown, counts, metrics_of, read_results
+from bench.analysis.results import EVERYTHING, Shown, counts, metrics_of, read_results
+from bench.analysis.rows import HIDDEN
 from bench.analysis.table import Table, metric_table
 from bench.run.records import (
     FILE,

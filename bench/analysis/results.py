@@ -5,7 +5,6 @@ methods first, in the order of every table (truth, references, then as registere
 order of first appearance is the order to show.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,23 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from bench.analysis.rows import AFTER, BEFORE, HIDDEN, TIMES, rows_of
 from bench.analysis.runs import Run, locate
 from bench.metrics import METRICS
 from bench.registry import METHODS, SUITES, find_suite, names
 from bench.run.records import Records, read_records
 
 ROLES = ("truth", "reference", "baseline")
-BEFORE = ("run", "suite", "task", "scm")
-KEY = ("version", "source", "checkpoint", "generator")
-TIMES = ("import_s", "fit_s", "query_s", "wall_s", "pretrain_s", "peak_rss_mb", "peak_device_mb")
-RAN = ("threads", "device", "finished", "launch")
-ANSWER = ("method", "method_settings", "role", "noise_space", "metric", "metric_version", "value")
-STATE = ("status", "reason", "seen_in_training")
-AFTER = (*ANSWER, *STATE, *TIMES, *RAN, *KEY, "record")
-HIDDEN = ("settings", "asked")  # as JSON, to give a row its task back; the method as it was asked
 DRAWS = ("graph_kind", "index", "seed")
 """Axes that draw further SCMs of one design: tables and tests average over them."""
 
@@ -124,7 +115,7 @@ def read_results(runs: Run | Sequence[Run], shown: Shown = EVERYTHING) -> pd.Dat
         notes += _left_out(folder, found)
         if not found.current:
             raise ValueError(f"no results in {folder}: no cell is recorded")
-        rows += [row for record in found.current for row in _rows(record, folder.name)]
+        rows += [row for record in found.current for row in rows_of(record, folder.name)]
     frame = _in_order(pd.DataFrame(rows))
     cell = ["suite", "task", "method"]
     first = frame.groupby(cell, sort=False)["run"].transform("first")
@@ -156,54 +147,9 @@ def _versions(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _rows(record: Mapping[str, Any], run: str) -> Iterable[dict[str, Any]]:
-    """A row a metric, or one row with metric "" where there is none.
-
-    A control that is a floor of some metrics only is called by its role in the others.
-    """
-    key, result, ran = record["key"], record["result"], record["run"]
-    settings = {_column(axis): value for axis, value in key["settings"].items()}
-    shared = {
-        "run": run,
-        "suite": key["suite"],
-        "task": result["task"],
-        "scm": result["scm"],
-        **settings,
-        "method": key["method"],
-        "method_settings": _text(key["method_settings"]) if key["method_settings"] else "",
-        **{name: result[name] for name in ("role", "noise_space", "status", "reason")},
-        "seen_in_training": result.get("seen_in_training"),
-        **{name: ran.get(name, np.nan) for name in TIMES},
-        **{name: ran.get(name, "") for name in RAN},
-        **{name: key[name] for name in KEY},
-        "record": record["sha"][:12],
-        "settings": _text(key["settings"]),
-        "asked": key["method"],
-    }
-    for name, measured in sorted(result["metrics"].items()) or [("", {})]:
-        bounded = name in ("", *result.get("bounds", [name]))
-        yield {
-            **shared,
-            "method": key["method"] if bounded else result["role"],
-            "metric": name,
-            "metric_version": str(measured.get("version", "")),
-            "value": measured.get("value", np.nan),
-            "reason": measured.get("missing", result["reason"]),
-        }
-
-
-def _column(axis: str) -> str:
-    """An axis with the name of a column of every run gets a name of its own."""
-    return f"{axis}_" if axis in (*BEFORE, *AFTER, *HIDDEN) else axis
-
-
 def as_asked(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows under the method's own name: a control has two, by what it bounds, and is one cell."""
     return frame.assign(method=frame["asked"])
-
-
-def _text(settings: Mapping[str, Any]) -> str:
-    return json.dumps(settings, sort_keys=True)
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bench.analysis.entry import Entry as Entry
+from bench.analysis.entry import Table as Table
 from bench.analysis.published import SOURCE, beside
 from bench.analysis.rankings import ALPHA, not_worse, smallest_p
 from bench.analysis.results import (
@@ -18,62 +20,10 @@ from bench.analysis.results import (
     methods_of,
     values_of,
 )
-from bench.analysis.stats import interquartile_mean, mean_se
 from bench.metrics import METRICS
 
 MISSING = ("error", "common", "show")
 SPREAD, SPREAD_MOST = "scenario", 6  # the axis with a column a value, while they fit a page
-EXPLODES = 10.0  # a mean so many times the median is of one or two SCMs
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One number of a table: mean and standard error over n of `total` SCMs.
-
-    `best` is the lowest mean of its cell, `near` is not significantly worse. `middle` is (median,
-    interquartile mean) where the mean says little, because it explodes on one or two SCMs.
-    """
-
-    mean: float
-    se: float
-    n: int
-    total: int
-    best: bool = False
-    near: bool = False
-    digits: int = 3
-    middle: tuple[float, float] | None = None
-
-    @classmethod
-    def of(cls, values: Sequence[float], total: int, digits: int = 3) -> "Entry":
-        """The entry of one value an SCM."""
-        (mean, error), median = mean_se(values), float(np.median(values))
-        middle = None
-        if abs(mean) > EXPLODES * abs(median) and round(abs(mean), digits) > 0:
-            middle = (median, float(interquartile_mean(np.asarray(values))))
-        return cls(mean, error, len(values), total, digits=digits, middle=middle)
-
-    def text(self) -> str:
-        """mean (SE), n/N where SCMs are missing, medians where the mean explodes."""
-        error = "" if math.isnan(self.se) else f" ({self._number(self.se)})"
-        share = "" if self.n == self.total else f" {self.n}/{self.total}"
-        middle = ""
-        if self.middle:
-            median, trimmed = map(self._number, self.middle)
-            middle = f" [median {median}, trimmed {trimmed}]"
-        return f"{self._number(self.mean)}{error}{share}{middle}"
-
-    def _number(self, value: float) -> str:
-        return f"{value:.2g}" if abs(value) >= 1e4 else f"{value:.{self.digits}f}"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A caption, a header and rows of text or entries."""
-
-    name: str
-    caption: str
-    header: list[str]
-    rows: list[list[str | Entry]] = field(default_factory=list)
 
 
 def blocks(frame: pd.DataFrame) -> list[str]:

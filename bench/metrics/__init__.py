@@ -286,7 +286,7 @@ METRICS: dict[str, Metric] = {
 Example:
     >>> from bench import METRICS, load_method, load_suite
     >>> problem = load_suite("lorch", preset="smoke")[0].problem()
-    >>> METRICS["noise"].value(problem, problem.truth)
+    >>> round(METRICS["noise"].value(problem, problem.truth), 9)
     0.0
     >>> estimate = load_method("linear").fit(problem.context, problem.graph)
     >>> METRICS["noise"].applies(problem, estimate)

@@ -31,7 +31,7 @@ from bench.analysis.table import Table, blocks, metric_table, short
 from bench.run.records import read_launches, write_text
 from bench.run.shape import FAILED, STATUSES, cell_of
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
 TIMES = ("fit_s", "query_s", "peak_rss_mb")
 CELL = ["suite", "task", "method"]
 TITLES = {
@@ -79,12 +79,8 @@ def page(
     frame = read_results(runs, shown)
     other = read_results(beside, shown) if beside else None
     metrics = metrics_of(frame)
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     folders = [locate(run) for run in runs]
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         title=" and ".join(folder.resolve().name for folder in folders),
         facts=_facts(folders, frame),
         tables=[_linked(metric_table(frame, m, "show"), frame) for m in metrics],
@@ -177,6 +173,14 @@ def _plots(frame: pd.DataFrame, refits: bool) -> Iterable[dict[str, str]]:
             "svg": svg(drawing.figure),
             "numbers": numbers if small else "",
         }
+
+
+def template(name: str) -> jinja2.Template:
+    """The template of a page, which escapes what it is given."""
+    environment = jinja2.Environment(
+        loader=TEMPLATES, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name)
 
 
 def svg(figure: Figure) -> str:

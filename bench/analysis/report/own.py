@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from bench.analysis.answers import Answered, agreement, doubts, effect_table, gather
 from bench.analysis.plots import own as pictures
-from bench.analysis.report import TEMPLATES, svg
+from bench.analysis.report import svg, template
 from bench.run.records import read_launches, read_records, write_text
 from bench.run.shape import FAILED, Record
 from bench.suites.curves import read_curves
@@ -50,11 +49,7 @@ def own_page(folder: Path) -> str:
     data = task.dataset()
     questions = gather({m: r["result"]["metrics"] for m, r in answered}, data.names)
     methods = sorted((m for m, _ in answered), key=lambda m: _misfit(fits.get(m))) or [*fits]
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("own.html").render(
+    return template("own.html").render(
         title=Path(task.table).stem,
         facts=_facts(folder, task, data, fits),
         questions=[_question(q, k, data, folder, methods) for k, q in enumerate(questions)],

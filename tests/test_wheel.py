@@ -1,0 +1,60 @@
+"""The wheel holds all a user needs: built, installed in another environment, used elsewhere."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("bench", "baselines", "condfip", "pyproject.toml", "README.md", "LICENSE")
+USE = """
+import bench
+from bench import load_method, load_suite
+problem = load_suite("lorch", preset="smoke")[0].problem()
+print(bench.__file__, bench.load_method("amortized-gp").fit(problem.context, problem.graph))
+"""
+
+
+def call(*words, folder):
+    """What a command prints in a folder, with nothing of this checkout on its path."""
+    around = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    words = list(map(str, words))
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=around)
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr[-1500:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """The interpreter of an environment with the wheel, and the libraries of this one."""
+    pytest.importorskip("pip")
+    setuptools = pytest.importorskip("setuptools", "77")
+    assert setuptools
+    source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("made")
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, source / part)
+    build = "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", made, source
+    call(sys.executable, "-m", *build, folder=made)
+    call(sys.executable, "-m", "venv", "--without-pip", made / "venv", folder=made)
+    there = made / "venv" / "bin" / "python"
+    (wheel,) = made.glob("*.whl")
+    install = "pip", "--python", there, "install", "-q", "--no-deps", "--no-index", wheel
+    call(sys.executable, "-m", *install, folder=made)
+    (own,) = (made / "venv" / "lib").glob("python*/site-packages")
+    libraries = [path for path in sys.path if path.endswith("site-packages")]
+    (own / "libraries.pth").write_text("\n".join(libraries))
+    return there
+
+
+@pytest.mark.slow
+def test_the_wheel_lists_runs_and_loads_a_shipped_checkpoint(python, tmp_path):
+    assert "condfip" in call(python, "-m", "bench", "list", "methods", folder=tmp_path)
+    run = "run", "--suite", "lorch", "--preset", "smoke", "--methods", "linear", "--jobs", "1"
+    call(python, "-m", "bench", *run, "--out", "out", folder=tmp_path)
+    assert (tmp_path / "out" / "results.csv").exists() and (tmp_path / "out/report.html").exists()
+    told = call(python, "-c", USE, folder=tmp_path)
+    assert told.startswith(str(python.parents[1])) and "amortized-gp: an SCM of 10 nodes" in told

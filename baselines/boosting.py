@@ -46,7 +46,7 @@ class Trees:
         return self.model.predict(parents)
 
     def relearn(self, parents: np.ndarray, child: np.ndarray) -> "Trees":
-        """Of other rows, depth and rounds kept."""
+        """Fits other rows, depth and rounds kept."""
         return Trees(self.depth, self.rounds, parents, child)
 
 

@@ -22,7 +22,7 @@ class Truth:
     default = True
 
     def fit_problem(self, problem: Problem, seed: int) -> SCM | None:
-        """The problem's truth."""
+        """Answers with the true SCM of the problem."""
         return problem.truth
 
     def skip_problem(self, problem: Problem) -> str | None:
@@ -41,7 +41,7 @@ class Floor:
     default = True
 
     def fit_problem(self, problem: Problem, seed: int) -> SCM | None:
-        """The problem's floor."""
+        """Answers with the floor of the problem."""
         return problem.floor
 
     def skip_problem(self, problem: Problem) -> str | None:

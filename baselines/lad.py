@@ -33,7 +33,7 @@ class LeastAbsoluteDeviations:
         return None
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
-        """Fits every node.
+        """Fits a line for every node.
 
         Raises:
             ValueError: see `Dataset.of`.

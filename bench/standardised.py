@@ -89,7 +89,7 @@ class StandardisedMechanisms(Standardised):
         self.noise_scale = None if scale is None else (self.scale * scale)[self.place]
 
     def learnable(self) -> np.ndarray:
-        """Of which columns `learn` has something to learn, [D]; the others are their mean."""
+        """Marks the columns that `learn` is asked about, [D]; the others are their mean."""
         return np.array([len(p) > 0 for p in self.parents])
 
     @property

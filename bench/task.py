@@ -124,7 +124,7 @@ class Problem:
 
     @property
     def known_truth(self) -> SCM:
-        """The truth.
+        """The true SCM of a problem that has one.
 
         Raises:
             ValueError: nobody knows it, as of real data.

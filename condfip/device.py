@@ -28,7 +28,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def device_name(device: torch.device) -> str:
-    """For the record."""
+    """Names a device, for records."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 

@@ -109,7 +109,7 @@ class Trainee(Protocol):
         """The part of `model` that is trained."""
 
     def optimisers(self) -> list[Optimizer]:
-        """Of what is trained."""
+        """The optimisers of what is trained."""
 
     def gradients(self, step: int, device: torch.device) -> tuple[float, int]:
         """Draws the data of a step, adds gradients; returns the mean loss and how many datasets."""
@@ -268,7 +268,7 @@ def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def commit() -> str:
-    """Of the source tree, or "unknown"."""
+    """The commit of the source tree, or "unknown"."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

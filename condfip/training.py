@@ -36,7 +36,7 @@ class Folder:
 
     @property
     def log(self) -> Path:
-        """The curve."""
+        """The file of the curve."""
         return self.path / f"{self.name}.csv"
 
     @property

@@ -35,7 +35,7 @@ class Told:
 
 @dataclass
 class Answered:
-    """One question.
+    """One question and what each method answers.
 
     Attributes:
         kind, text: "do" or "effect", and how it was written.
@@ -51,7 +51,7 @@ class Answered:
 
     @property
     def title(self) -> str:
-        """do(x=5), or the effect in words."""
+        """The question as a heading: do(x=5), or the effect in words."""
         return f"do({self.text})" if self.kind == "do" else f"effect {self.text}"
 
 

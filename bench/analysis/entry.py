@@ -38,7 +38,7 @@ class Entry:
         return cls(mean, error, len(values), total, digits=digits, middle=middle)
 
     def text(self) -> str:
-        """mean (SE), n/N where SCMs are missing, medians where the mean explodes."""
+        """Writes mean (SE), n/N where SCMs are missing, medians where the mean explodes."""
         error = "" if math.isnan(self.se) else f" ({self._number(self.se)})"
         share = "" if self.n == self.total else f" {self.n}/{self.total}"
         middle = ""

@@ -43,7 +43,7 @@ class Figure:
 
 @cache
 def figures() -> tuple[Figure, ...]:
-    """All published figures."""
+    """Reads every published figure."""
     with (DATA / "published.csv").open(encoding="utf-8") as file:
         return tuple(_figure(row) for row in csv.DictReader(file))
 

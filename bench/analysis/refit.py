@@ -56,5 +56,5 @@ def fits(problem: Problem, task: Task, methods: Sequence[str]) -> Iterable[tuple
 
 
 def method_seed(task: Task, method: str) -> int:
-    """Of a method's own randomness on a task, as in the run."""
+    """The seed of a method's own randomness on a task, as in the run."""
     return seed_of(task.problem_name, method, task.seed)

@@ -259,7 +259,7 @@ def _size(value: Any) -> tuple:
 
 
 def counts(frame: pd.DataFrame) -> dict[str, int]:
-    """{status: cells}."""
+    """Counts cells by their status: {status: cells}."""
     one = frame["record"].where(frame["record"] != "", frame["method"])  # a floor has two names
     cells = frame.assign(record=one).drop_duplicates(["suite", "task", "record"])
     return dict(Counter(cells["status"]))

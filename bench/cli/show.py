@@ -257,7 +257,7 @@ def scaffold(options: argparse.Namespace) -> int:
 
 
 def speed_command(options: argparse.Namespace) -> int:
-    """Prints timings."""
+    """Prints how long the parts take on this machine."""
     from bench.cli import speed
 
     for line in chain(speed.simulator(), speed.methods(), speed.runner(), speed.workers()):

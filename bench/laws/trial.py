@@ -51,12 +51,12 @@ class Trial:
 
     @property
     def context(self) -> pd.DataFrame:
-        """Rows to fit."""
+        """The rows that the method is fitted to."""
         return self.rows.iloc[:ROWS].copy()
 
     @property
     def query(self) -> pd.DataFrame:
-        """Rows to answer."""
+        """The rows that the estimate is asked about."""
         return self.rows.iloc[ROWS:].copy()
 
     @cached_property

@@ -43,7 +43,7 @@ def wasserstein(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets of rows, or evenly spaced ones of each where all pairs would be too many."""
+    """Keeps all of both sets of rows, or evenly spaced ones where all pairs would be too many."""
     if len(x) + len(y) <= MANY_ROWS:
         return x, y
     return _spaced(x), _spaced(y)

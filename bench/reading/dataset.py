@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def column_names(d: int) -> tuple[str, ...]:
-    """x0, x1, ... for tables without names."""
+    """Names the columns of a table without names: x0, x1, ..."""
     return tuple(f"x{j}" for j in range(d))
 
 

@@ -274,7 +274,7 @@ def pack(do: Do, names: Sequence[str]) -> tuple[list[list], list[np.ndarray]]:
 
 
 def unpack(words: list[list], rows: Sequence[np.ndarray], names: Sequence[str]) -> dict[str, Any]:
-    """What `pack` packed."""
+    """Makes the do() that `pack` packed."""
     makes: dict[str, Callable] = {
         "shift": Shift,
         "scale": Scale,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Own:
-    """What was read.
+    """A table and a graph of one's own, as they were read.
 
     Attributes:
         frame: the nodes' columns, float64. graph: over these columns. notes: a line each.

@@ -38,7 +38,7 @@ class Cell:
 
     @property
     def seed(self) -> int:
-        """Of the method's own randomness."""
+        """The seed of the method's own randomness."""
         return seed_of(self.task.problem_name, self.method.partition("=")[0], self.task.seed)
 
     @cached_property

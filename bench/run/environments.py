@@ -39,7 +39,7 @@ class Environment:
 
     @property
     def python(self) -> str:
-        """Its interpreter."""
+        """The interpreter of the environment."""
         part = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
         return str(self.folder.joinpath(*part))
 

@@ -56,7 +56,7 @@ class Table:
     adjacency: np.ndarray
 
     def frame(self) -> pd.DataFrame:
-        """The rows."""
+        """The rows as a table."""
         return pd.DataFrame(self.rows.copy(), columns=self.names)
 
     def graph(self) -> nx.DiGraph:

@@ -92,7 +92,7 @@ class Channel:
                 raise Closed(str(error)) from error
 
     def receive(self, tick: Tick = nothing) -> tuple[Header, bytes]:
-        """The next frame.
+        """Waits for the next frame.
 
         Raises:
             Closed: the other end is gone. Broken: what came is no frame. Whatever `tick` raises.

@@ -42,7 +42,7 @@ class Known:
 
     @cached_property
     def by_cell(self) -> dict[str, Record]:
-        """Each cell's record."""
+        """The record of each cell."""
         return {cell_of(record["key"]): record for record in self.records.current}
 
     def pending(self, cells: Iterable[Cell]) -> list[Cell]:

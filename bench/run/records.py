@@ -265,5 +265,5 @@ def read_launches(folder: Path) -> list[dict[str, Any]]:
 
 
 def write_launches(folder: Path, launches: list[dict[str, Any]]) -> None:
-    """Writes run.json."""
+    """Writes the launches of a run into run.json."""
     write_text(folder / LAUNCHES, json.dumps({"launches": launches}, indent=1) + "\n")

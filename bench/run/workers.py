@@ -118,7 +118,7 @@ class Pool:
                 self.free.append(worker)
 
     def end(self) -> None:
-        """Ends all workers."""
+        """Ends the processes of all workers."""
         for worker in self.all:
             worker.end()
 

@@ -58,7 +58,7 @@ class Draw:
             raise ValueError(f"{self.kind}:{self.first:g},{self.second:g} is not {needs}")
 
     def rows(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n values, [N]."""
+        """Draws one value a row, [n]."""
         return getattr(rng, self.kind)(self.first, self.second, n)
 
 

@@ -22,7 +22,7 @@ class Draws(Protocol):
 
     @property
     def variance(self) -> float:
-        """Of one draw."""
+        """The variance of one draw."""
 
     def __call__(self, rng: Generator, n: int) -> np.ndarray:
         """Independent draws, [n]."""

@@ -90,7 +90,7 @@ class Observed:
         return variance * (centre / width + at / self.variance), variance
 
     def log_density(self, noise: Tensor) -> Tensor:
-        """Of the noise, but for a constant."""
+        """The log density of the noise, but for a constant."""
         if self.heavy:
             return -noise.abs() / (self.variance / 2) ** 0.5
         return -noise.square() / (2 * self.variance)

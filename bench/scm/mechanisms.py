@@ -94,7 +94,7 @@ class Ranges:
         return (low**2 + low * high + high**2) / 3
 
     def bias_moment(self) -> float:
-        """E[c^2]."""
+        """The mean square of a bias, E[c^2]."""
         low, high = self.bias
         return (low**2 + low * high + high**2) / 3
 

@@ -15,7 +15,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class UnitNoise:
-    """One distribution.
+    """One distribution of noise, at scale 1.
 
     Attributes:
         draw: (shape, generator) -> float32 draws of mean 0.
@@ -41,7 +41,7 @@ class Noise:
 
     @property
     def variance(self) -> Tensor:
-        """Of each node, [B, D]."""
+        """The variance of each node's noise, [B, D]."""
         return self.kind.variance * self.scale**2
 
 
@@ -59,7 +59,7 @@ def _laplace(shape: Shape, generator: Generator) -> Tensor:
 
 
 def gaussian() -> UnitNoise:
-    """N(0, 1)."""
+    """Draws from N(0, 1)."""
     return UnitNoise(_normal, 1.0)
 
 

@@ -50,17 +50,17 @@ class Family:
 
     @property
     def mechanism(self) -> str:
-        """LIN or RFF."""
+        """The family of mechanisms, LIN or RFF."""
         return self.scenario.split("_")[0]
 
     @property
     def side(self) -> str:
-        """IN or OUT."""
+        """The side of the prior, IN or OUT."""
         return self.scenario.split("_")[1]
 
     @property
     def draw(self) -> Draw:
-        """The mechanisms' ranges."""
+        """Draws the ranges of the mechanisms."""
         ranges = IN if self.side == "IN" else OUT[self.variant]
         stretch = self.alpha if self.shift == "mechanism" else 1.0
         return Draw(ranges, stretch, shared=self.variant == "causica")

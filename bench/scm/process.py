@@ -83,13 +83,13 @@ class Parts:
 
 
 def squared_distance(x: Tensor, y: Tensor) -> Tensor:
-    """Of rows [G, N, P] and [G, M, P]: [G, N, M]."""
+    """Squared distances of rows [G, N, P] and [G, M, P]: [G, N, M]."""
     squares = x.square().sum(-1, keepdim=True) + y.square().sum(-1)[..., None, :]
     return torch.baddbmm(squares, x, y.mT, alpha=-2).clamp(min=0)
 
 
 def powers_of(base: Tensor, scales: int) -> list[Tensor]:
-    """base, base^4, base^16, ..."""
+    """Powers of the base: base, base^4, base^16, ..."""
     powers = [base]
     for _ in range(scales - 1):
         square = powers[-1] * powers[-1]
@@ -98,7 +98,7 @@ def powers_of(base: Tensor, scales: int) -> list[Tensor]:
 
 
 def mix(powers: list[Tensor], weights: Tensor, grow: float = 1.0) -> Tensor:
-    """sum_s grow^s weights_s powers_s; weights [G, S]."""
+    """The sum over s of grow^s weights_s powers_s; weights [G, S]."""
     total = powers[0] * weights[:, 0, None, None]
     for s, power in enumerate(powers[1:], 1):
         total.addcmul_(power, grow**s * weights[:, s, None, None])
@@ -106,7 +106,7 @@ def mix(powers: list[Tensor], weights: Tensor, grow: float = 1.0) -> Tensor:
 
 
 def own_power(hyper: Kernel, x: Tensor, y: Tensor, j: int) -> Tensor:
-    """e_j between rows [G, N, P] and [G, M, P]: [G, N, M]."""
+    """The factor e_j between rows [G, N, P] and [G, M, P]: [G, N, M]."""
     rate = (-hyper.length[:, j]).exp()[:, None]
     gap = (x[:, :, j] * rate)[:, :, None] - (y[:, :, j] * rate)[:, None, :]
     return (-0.5 * gap.square()).exp()
@@ -126,7 +126,7 @@ def kernel(hyper: Kernel, x: Tensor, y: Tensor) -> Parts:
 
 
 def bent_variance(hyper: Kernel) -> Tensor:
-    """b(x, x), the same everywhere, [G, 1]."""
+    """The variance of the bent part, b(x, x), the same everywhere, [G, 1]."""
     total = hyper.amplitude.exp().sum(1, keepdim=True)
     for variance in hyper.audible().values():
         total = total + variance[:, None]
@@ -134,7 +134,7 @@ def bent_variance(hyper: Kernel) -> Tensor:
 
 
 def variance(hyper: Kernel, x: Tensor) -> Tensor:
-    """k(x, x) of rows [G, M, P]: [G, M]."""
+    """The prior variance k(x, x) of rows [G, M, P]: [G, M]."""
     line = (x.square() * hyper.linear.exp()[:, None, :]).sum(2)
     return bent_variance(hyper) + line + CONSTANT
 
@@ -155,7 +155,7 @@ def factor(covariance: Tensor, noise: Tensor) -> Tensor:
 
 
 def covariance(hyper: Kernel, x: Tensor, noise: Tensor) -> Tensor:
-    """Of one node's rows x [N, P] with noise variances [N], jitter included, [N, N].
+    """The covariance [N, N] of one node's rows x [N, P], noise [N] and jitter included.
 
     `kernel` and `factor` for rows so many that copies are to be avoided.
     """
@@ -196,7 +196,7 @@ class Process:
         return torch.cat([self._mean(rows) for rows in here.split(size)])
 
     def variance(self, here: Tensor) -> Tensor:
-        """Of F at parents [M, P]: [M]."""
+        """The posterior variance of F at parents [M, P]: [M]."""
         size = max(1, BLOCK // len(self.rows))
         parts = [self._variance(rows) for rows in here.split(size)]
         return torch.cat(parts).clamp(min=0)

@@ -26,7 +26,7 @@ BENT, STRAIGHT = 0.97, 0.99  # shares of variance between which F goes from bent
 
 @dataclass(frozen=True)
 class Range:
-    """Of each column of a context [N, D].
+    """The range of each column of a context [N, D].
 
     Attributes:
         low, high: least and greatest value. inner: quantiles between which `EDGE` of the rows are

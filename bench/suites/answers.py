@@ -36,13 +36,13 @@ class Estimate(Protocol):
     can_draw: bool
 
     def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
-        """Abduction."""
+        """Abducts the noise of rows."""
 
     def sample(self, n: int, do: Do | None = None, seed: int = 0) -> "pd.DataFrame":
-        """Fresh rows."""
+        """Draws fresh rows."""
 
     def counterfactual(self, df: "pd.DataFrame", do: Do) -> "pd.DataFrame":
-        """Rows under do."""
+        """Says what rows would have been under do()."""
 
     def drawn(
         self, verb: str, df: "pd.DataFrame", do: Do, count: int, seed: int, bootstrap: int = 0
@@ -70,7 +70,7 @@ class Asked:
 
     @property
     def most_numbers(self) -> int:
-        """Of all draws together."""
+        """How many numbers all draws together may have."""
         return NUMBERS
 
     def draws(self, estimate: "Estimate") -> bool:

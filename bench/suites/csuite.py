@@ -40,7 +40,7 @@ class CSuiteTask(Task):
 
     @property
     def equations(self) -> tuple[Equation, ...]:
-        """The set's equations."""
+        """The equations of the set, parents first."""
         return VARIANTS[self.variant][self.scenario]
 
     def problem(self) -> Problem:

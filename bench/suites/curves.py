@@ -60,7 +60,7 @@ def curves(asked: "Asked", estimate: "Estimate", ends: tuple[float, float]) -> l
 
 
 def write_curves(folder: Path, label: str, found: list[dict[str, Any]]) -> None:
-    """Writes curves-METHOD.json."""
+    """Writes the curves of a method into curves-METHOD.json."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"curves-{label}.json"
     path.unlink(missing_ok=True)

@@ -38,7 +38,7 @@ class OwnTask(Task):
 
     @property
     def own(self) -> Own:
-        """What was read."""
+        """The table and the graph, as they were read."""
         return read(self.table, self.graph, bool(self.every), self.adjacency)
 
     def problem(self) -> Problem:
@@ -138,7 +138,7 @@ def _stamp(path: str) -> tuple[int, int]:
 
 
 def fingerprint(data: Dataset) -> str:
-    """Of names, rows and graph."""
+    """Gives a fingerprint of names, rows and graph."""
     digest = hashlib.sha256(repr((data.names, data.rows.shape)).encode())
     digest.update(np.ascontiguousarray(data.rows).tobytes())
     digest.update(data.adjacency.tobytes())

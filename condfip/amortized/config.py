@@ -8,7 +8,7 @@ LOSSES = ("nll", "crps")
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network.
+    """The sizes of the network.
 
     Attributes:
         width: of its layers. rounds: answers in turn, each of which sees how the one before fits.
@@ -55,7 +55,7 @@ class PriorConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """A preset.
+    """A preset of sizes, data and training.
 
     Attributes:
         rate: peak learning rate. warmup: steps. plateau: share of the run that the peak is held

@@ -19,13 +19,13 @@ LEVELS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 
 @dataclass(frozen=True)
 class Features:
-    """Of parents [G, P, T] and of nodes [G, U]."""
+    """Statistics of parents [G, P, T] and of nodes [G, U]."""
 
     parents: Tensor
     node: Tensor
 
     def beside(self, more: Self) -> Self:
-        """Both."""
+        """Puts more statistics beside these."""
         parents = torch.cat([self.parents, more.parents], 2)
         return type(self)(parents, torch.cat([self.node, more.node], 1))
 
@@ -176,7 +176,7 @@ def _balance(fitted: Tensor, trace: Tensor) -> Tensor:
 
 
 def row_features(hyper: Hyper, gap: Tensor, cavity: Tensor) -> Tensor:
-    """Of each row: its left-out residual in two units, and how sure F is there, [G, N, 4]."""
+    """Statistics of rows [G, N, 4]: left-out residuals in two units, and how sure F is there."""
     noise = hyper.noise.exp()[:, None]
     z = gap / (cavity + noise).sqrt()
     sure = (cavity / noise).add(1e-4).log() / 3

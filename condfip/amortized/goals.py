@@ -85,7 +85,7 @@ class Bench:
         return self.ours if name == OURS else load_method(name)
 
     def tasks(self, **axes: Any) -> list[Task]:
-        """Of the suite lorch; graphs of the first of the dims unless told otherwise."""
+        """Tasks of the suite lorch; graphs of the first of the dims unless told otherwise."""
         given = {"scms": [self.scms], "d": [self.dims[0]]} | axes
         return load_suite("lorch", seed=self.seed, **given)
 
@@ -117,7 +117,7 @@ def _measure(method: LoadedMethod, problem: Problem) -> dict[str, float]:
 
 
 def mean(scores: Scores, metric: str) -> float:
-    """Over tasks."""
+    """The mean over tasks."""
     return float(np.mean([values[metric] for values in scores.values()]))
 
 

@@ -44,7 +44,7 @@ class Hyper:
         return replace(self, **{n: change(t) for n, t in vars(self).items() if t is not None})
 
     def detach(self) -> Self:
-        """Without gradients."""
+        """The same without gradients."""
         return self._each(lambda t: t.detach())
 
     def __getitem__(self, nodes: Tensor | slice) -> Self:
@@ -69,7 +69,7 @@ class Hyper:
 
     @property
     def kernel(self) -> Kernel:
-        """Without the noise."""
+        """The hyper-parameters of the kernel alone, without the noise."""
         return Kernel(self.amplitude, self.length, self.linear, self.own)
 
     @property

@@ -81,7 +81,7 @@ class AmortizedGP:
         return self.fit_arrays(Dataset.of(df, graph))
 
     def fit_arrays(self, data: Dataset) -> "InContextSCM":
-        """`fit` without tables."""
+        """Fits a dataset, as `fit` does a table and a graph."""
         learn = partial(_learn, self.loaded.model, self.device)
         return InContextSCM(data, Mechanisms(data, learn, 0))
 

@@ -123,15 +123,15 @@ class Pretraining:
 
     @property
     def settings(self) -> Config:
-        """Of the training."""
+        """How the training goes on."""
         return self.config
 
     def trained(self, model: nn.Module) -> nn.Module:
-        """All of it."""
+        """What is trained: all of the model."""
         return model
 
     def optimisers(self) -> list[torch.optim.Optimizer]:
-        """Of the network."""
+        """The optimiser of the network."""
         rate = self.config.rate
         return [torch.optim.AdamW(self.model.parameters(), rate, (0.9, 0.98), weight_decay=1e-4)]
 

@@ -17,7 +17,7 @@ LEAST = -80.0  # of an exponent; a weight below exp(-80) is 0 for all that follo
 
 
 def product_type(x: Tensor) -> torch.dtype:
-    """Of matrix products of x."""
+    """The floating type in which matrix products of x are made."""
     on = torch.is_autocast_enabled(x.device.type) and x.dtype == torch.float32
     return torch.get_autocast_dtype(x.device.type) if on else x.dtype
 

@@ -85,7 +85,7 @@ class Attentive(nn.Module):
         self.feed_forward = nn.ModuleList([nn.Linear(width, hidden), nn.Linear(hidden, width)])
 
     def drop(self, x: Tensor) -> Tensor:
-        """Dropout, in training."""
+        """Drops out a share of the values, in training."""
         return F.dropout(x, self.dropout) if self.training and self.dropout else x
 
 

@@ -112,7 +112,7 @@ class CondFiP:
 
     @cached_property
     def loaded(self) -> Checkpoint:
-        """The networks."""
+        """The networks of the checkpoint."""
         return load(self.path, self.device)
 
     @property
@@ -150,7 +150,7 @@ class CondFiP:
         return self.fit_arrays(Dataset.of(df, graph), seed=seed)
 
     def fit_arrays(self, data: Dataset, *, seed: int = 0) -> AdditiveSCM:
-        """`fit` without tables."""
+        """Fits a dataset, as `fit` does a table and a graph."""
         mechanisms = self.mechanisms(data, seed)
         return self.estimate(
             data.names, data.adjacency, mechanisms, data.rows, mechanisms.noise_scale

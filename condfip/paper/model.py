@@ -247,7 +247,7 @@ class Decoder(nn.Module):
 
 
 class CondFiPModel(nn.Module):
-    """Both networks."""
+    """The encoder and the decoder."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ class PlainDecoder(Decoder):
 
 
 class PlainModel(CondFiPModel):
-    """Both networks."""
+    """The encoder and the decoder, written plainly."""
 
     def __init__(self, config: ModelConfig) -> None:
         nn.Module.__init__(self)

@@ -40,7 +40,7 @@ SIZES = ModelConfig(
 
 @dataclass(frozen=True)
 class Figure:
-    """What is measured.
+    """One thing that is measured.
 
     Attributes:
         name: for people. seconds: does it and says how long it took. goal: on two processor cores.
@@ -159,7 +159,7 @@ def _paper(half: bool) -> None:
 
 
 def rates(half: bool) -> str:
-    """Of matrix products, in bfloat16 too where the machine is fast at it."""
+    """Rates of matrix products, in bfloat16 too where the machine is fast at it."""
     kinds = {"float32": torch.float32} | ({"bfloat16": torch.bfloat16} if half else {})
     return ", ".join(f"{matrix_rate(kind):.0f} GFLOP/s in {name}" for name, kind in kinds.items())
 

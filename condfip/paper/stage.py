@@ -144,7 +144,7 @@ class Stage:
 
     @property
     def settings(self) -> StageConfig:
-        """Of this stage."""
+        """How this stage is trained."""
         return getattr(self.config, self.name)
 
     def trained(self, model: CondFiPModel) -> nn.Module:
@@ -152,7 +152,7 @@ class Stage:
         return model if self.name == "joint" else getattr(model, self.name)
 
     def optimisers(self) -> list[Optimizer]:
-        """Of what this stage moves."""
+        """The optimisers of what this stage moves."""
         return make_optimisers(self.trained(self.model), self.settings)
 
     def renamed(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

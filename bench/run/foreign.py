@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -38,13 +38,17 @@ CHECKED = {"role": ("baseline", "reference", "truth"), "noise_space": ("additive
 
 def _beside(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-frames = _beside("frames")
-Channel, Header = frames.Channel, frames.Header
+if TYPE_CHECKING:
+    from bench.run.frames import Channel, Header, arrays_of
+else:
+    frames = _beside("frames")
+    Channel, Header, arrays_of = frames.Channel, frames.Header, frames.arrays_of
 
 
 @dataclass
@@ -72,7 +76,8 @@ class MethodProcess:
     """Loads one method, warms it up, and starts its cells."""
 
     def __init__(self, owner: Channel) -> None:
-        self.owner, self.dead = owner, {}
+        self.owner = owner
+        self.dead: dict[int, Any] = {}
         self.method: Any = None
 
     def serve(self) -> None:
@@ -184,7 +189,7 @@ class Cell:
                 header, data = self.channel.receive()
                 try:
                     answer = self._fit if header["kind"] == "fit" else self._ask
-                    told, body = answer(header, frames.arrays_of(header, data))
+                    told, body = answer(header, arrays_of(header, data))
                 except BaseException as error:
                     told, body = _failure(error)
                 if os.getpid() != me:

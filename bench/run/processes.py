@@ -261,8 +261,9 @@ def unanswered(child: Child, error: Exception) -> Ended:
     if isinstance(error, Broken):
         reason = f"the method's process sent no answer: {error}"
         return Ended("error", reason, reason + said)
-    code = None
+    code, parent = None, child.parent
     with contextlib.suppress(Closed, Broken, Ended):
-        code = child.parent.bury(child.pid) if child.parent.pid != child.pid else None
+        if parent is not None and parent.pid != child.pid:
+            code = parent.bury(child.pid)
     status, reason = death(code)
     return Ended(status, reason, f"{status}: {reason}{said}")

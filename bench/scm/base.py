@@ -30,6 +30,9 @@ class Drawn(Protocol):
     def relearn(self, rows: np.ndarray) -> Mechanisms:
         """Mechanisms of other rows [N, D], hyper-parameters kept."""
 
+    def deviation(self, rows: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """Standard deviations of F of `nodes` at rows [N, D], [N, len(nodes)]."""
+
 
 class TrueSCM(SCM):
     """A drawn SCM (batch of one, float64) over a table."""
@@ -144,7 +147,7 @@ class AdditiveSCM(SCM):
 
     def _predicted(self, df: "pd.DataFrame") -> "tuple[pd.DataFrame, ...]":
         x = to_array(df, self.names)
-        deviation = self.mechanisms.deviation(x, range(x.shape[1]))
+        deviation = cast(Drawn, self.mechanisms).deviation(x, range(x.shape[1]))
         return self._answer(self._mechanisms(x), df), self._answer(deviation, df)
 
     @property

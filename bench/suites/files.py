@@ -66,8 +66,8 @@ def _lines(
     with path.open(newline="", encoding="utf-8-sig") as file:
         header = file.readline()
         delimiter = ";" if header.count(";") > header.count(",") else ","
-        header = next(csv.reader([header], delimiter=delimiter), [])
-        given = [aliases.get(name.strip().lower(), name.strip()) for name in header]
+        names_there = next(csv.reader([header], delimiter=delimiter), [])
+        given = [aliases.get(name.strip().lower(), name.strip()) for name in names_there]
         if lacking := [name for name in names if name not in given]:
             raise ValueError(f"{path} has no column {lacking[0]}; it needs {', '.join(names)}")
         for number, line in enumerate(csv.DictReader(file, given, delimiter=delimiter), 2):

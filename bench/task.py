@@ -66,6 +66,7 @@ class Problem:
         compare_rows: whether generated rows are compared with query rows although the truth is
             known; where it is not, they always are.
         score: estimate -> {name: {"version", "value" or "missing"}}, in place of the metrics.
+        name: its task's `problem_name`, which seeds the rows that metrics draw from an estimate.
 
     Example:
         >>> from bench import load_suite
@@ -88,6 +89,7 @@ class Problem:
     score: Callable[[Any], Mapping[str, dict[str, Any]]] | None = None
     given: Do = field(default_factory=dict)
     unit: np.ndarray | None = None
+    name: str = ""
 
     def __repr__(self) -> str:
         counts = f"{len(self.data.rows)} context and {len(self.query_rows)} query rows"

@@ -1,5 +1,7 @@
 """Metrics by hand that need more than one line of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,30 @@ def test_interventions_start_from_the_true_noise_and_counterfactuals_from_the_ab
     wrong = Off(problem.truth, noise=problem.scale)
     assert METRICS["intervention"].value(problem, wrong) < 1e-9
     assert METRICS["counterfactual"].value(problem, wrong) > 0.1
+
+
+class Draws:
+    """Answers with rows that say which seed they were drawn with."""
+
+    def __init__(self, rows):
+        self.rows, self.seeds = rows, []
+
+    def sample(self, n, do, seed, noise):
+        self.seeds.append(seed)
+        return self.rows[:n]
+
+
+def test_rows_that_metrics_draw_are_seeded_by_names_not_by_bytes():
+    """Two makes of processor give rows that differ in a last digit, and the same draws."""
+    first, second = (t.problem() for t in load_suite("sachs", "smoke", transform="raw,log"))
+    nudged = replace(first, query_rows=np.nextafter(first.query_rows, np.inf))
+    drawn = ("mmd_query", "mmd_query_unbiased", "energy_query", "wasserstein_query")
+    seeds = []
+    for problem in (first, nudged, second):
+        draws = Draws(problem.query)
+        for name in drawn:
+            METRICS[name].value(problem, draws)
+        assert len(draws.seeds) == len(drawn) and len(set(draws.seeds)) == 1
+        seeds += draws.seeds[:1]
+    assert seeds[0] == seeds[1] != seeds[2]
+    assert {METRICS[name].version for name in (*drawn, "mmd_intervention")} == {2}

@@ -31,6 +31,7 @@ def test_every_suite_keeps_the_laws(suite):
     for task in tasks[:: 1 + len(tasks) // 10]:
         problem = task.problem()
         assert pickle.loads(pickle.dumps(task)).problem().sha() == problem.sha()
+        assert problem.name == task.problem_name
         assert nx.is_directed_acyclic_graph(problem.graph)
         assert list(problem.context.columns) == list(problem.graph.nodes)
         if problem.truth is None:

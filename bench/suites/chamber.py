@@ -84,6 +84,7 @@ class ChamberTask(Task):
             query_rows=query,
             given=dict(zip(LIGHTS, query.T, strict=False)),
             unit=spread(context),
+            name=self.problem_name,
             make_floor=partial(least_squares, Dataset(other, NAMES, ADJACENCY)),
         )
 

@@ -56,6 +56,7 @@ class CSuiteTask(Task):
             query_rows=query,
             truth=truth,
             query_noise_rows=noise,
+            name=self.problem_name,
             clamps=interventions(names, query, stream("interventions"), self.reach),
         )
 

@@ -60,6 +60,7 @@ class EcoliTask(Task):
             query_rows=query,
             truth=truth,
             query_noise_rows=noise,
+            name=self.problem_name,
             clamps=interventions(truth.names, query, stream("interventions"), self.reach),
             make_floor=partial(least_squares, data),
             compare_rows=True,

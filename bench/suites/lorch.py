@@ -74,6 +74,7 @@ class LorchTask(Task):
             query_rows=query,
             truth=TrueSCM(names, scm),
             query_noise_rows=noise,
+            name=self.problem_name,
             clamps=interventions(names, query, stream("interventions"), self.reach),
             make_floor=partial(_floor, self.prior, scm, data),
             bounds=bounds(scm, self.prior.draw),

@@ -50,7 +50,7 @@ class OwnTask(Task):
         data = self.dataset()
         context, query = split(data.rows, self.seed)
         part = Dataset(data.rows[context], data.names, data.adjacency)
-        return Problem(part, data.rows[query])
+        return Problem(part, data.rows[query], name=self.problem_name)
 
     def dataset(self) -> Dataset:
         """All rows and the graph.

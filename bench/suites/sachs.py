@@ -43,7 +43,9 @@ class SachsTask(Task):
         order = rng.permutation(len(rows))
         context = rows[order[::-1][: self.n_context]]
         return Problem(
-            Dataset(context, data.names, data.adjacency), query_rows=rows[order[: self.n_query]]
+            Dataset(context, data.names, data.adjacency),
+            query_rows=rows[order[: self.n_query]],
+            name=self.problem_name,
         )
 
 

@@ -1,8 +1,9 @@
 """What is made from records: results.csv, tables and figures of a folder, a published run."""
 
 import gzip
-import shutil
-from collections.abc import Callable, Iterable, Sequence
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,8 @@ def write_figures(
 def publish(folder: Path, target: Path) -> list[Path]:
     """Writes a run as it is committed: run.json, packed current records and tables as Markdown.
 
-    The packed file has the same bytes for the same records.
+    The packed file has the same bytes for the same records. Of absolute paths in commands the last
+    step is kept.
 
     Raises:
         ValueError: the folder holds no results.
@@ -111,10 +113,20 @@ def publish(folder: Path, target: Path) -> list[Path]:
     lines = sorted(canonical(record) for record in current)
     packed = gzip.compress("".join(f"{line}\n" for line in lines).encode(), 9, mtime=0)
     write_bytes(target / PACKED, packed)
-    if folder.resolve() != target.resolve() and (folder / LAUNCHES).exists():
-        shutil.copyfile(folder / LAUNCHES, target / LAUNCHES)
+    if launches := read_launches(folder):
+        write_launches(target, [_without_places(launch) for launch in launches])
     paths = write_tables(frame, target / "tables", ("md",))
     return [target / LAUNCHES, target / PACKED, *paths]
+
+
+def _without_places(launch: Mapping[str, Any]) -> dict[str, Any]:
+    """A launch whose command and files name no folder of whoever ran it: their last steps stay."""
+    command = [
+        re.sub(r"(?<![^=,])/[^=,]*", lambda path: Path(path[0]).name or ".", word)
+        for word in shlex.split(launch.get("command", ""))
+    ]
+    dirty = [Path(p).name if Path(p).is_absolute() else p for p in launch.get("dirty", ())]
+    return {**launch, "command": shlex.join(command), "dirty": dirty}
 
 
 def merge(first: Path, second: Path, target: Path) -> int:

@@ -74,6 +74,8 @@ def test_registered_methods_differ_in_colour_and_in_grey():
     baselines = [name for name in names(METHODS) if name not in CONTROLS]
     looks = [style(name) for name in baselines]
     looks += [style(name, role) for name, role in CONTROLS.items()]
+    looks.append(style("reference", "reference"))
+    assert len({look["color"] for look in looks[-4:]}) == 4
     assert len({(look["color"], look["marker"]) for look in looks}) == len(looks)
     assert len({style(name)["color"] for name in MANY if name in baselines}) >= 10
     assert style("somebody.else:Method") == style("somebody.else:Method")
@@ -132,6 +134,15 @@ def test_ranks_and_floor_ratios_by_hand():
     assert ranks["mean_rank"].to_dict() == pytest.approx({"gp": 4 / 3, "mlp": 2, "linear": 8 / 3})
     matrix = pd.DataFrame(errors)[["gp", "mlp", "linear"]]
     assert ranks["cd"].unique() == pytest.approx(friedman(matrix).cd)
+
+
+def test_each_panel_of_ratios_names_what_it_measures_against():
+    errors = {"marginal": [9.0, 9.5], "gp": [2.0, 4.0], "mlp": [2.5, 5.0]}
+    known = pd.DataFrame(rows({"floor": [1.0, 2.0], **errors}))
+    other = pd.DataFrame(rows({"reference": [1.0, 2.0], **errors}, metric="sample"))
+    other.loc[other["method"] == "reference", "role"] = "reference"
+    axes = PLOTS["over-reference"](pd.concat([known, other])).figure.axes
+    assert [part.get_xlabel() for part in axes] == ["error / floor", "error / reference"]
 
 
 def test_the_pareto_front_is_what_no_faster_method_matches():

@@ -84,6 +84,16 @@ def test_the_page_has_the_numbers_of_the_run(folder):
     agrees_with_results(folder / "report.html")
 
 
+def test_every_number_of_a_table_leads_to_its_cells(folder):
+    """By a filter on the columns of the cells; a control that has two names is one cell."""
+    page = (folder / "report.html").read_text()
+    cells, links = Cells(page).found.values(), re.findall(r'data-find="([^"]+)"', page)
+    assert len(links) > 20 and any("floor" in link for link in links)
+    for link in links:
+        wanted = [word.split("=", 1) for word in link.lower().split()]
+        assert any(all(cell[a].lower() == v for a, v in wanted) for cell in cells), link
+
+
 def test_the_page_needs_nothing_else(folder):
     text = (folder / "report.html").read_text()
     fetched = re.findall(r'(?:src|href|url)\s*[=(]\s*"?(https?:[^" )]*)', text)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ from bench.analysis.outputs import merge, publish, write_outputs
 from bench.analysis.results import Shown, axes_of, counts, methods_of, metrics_of, read_results
 from bench.analysis.runs import newest_run
 from bench.analysis.table import metric_table
-from bench.run.records import FILE, PACKED, read_records
+from bench.run.records import FILE, PACKED, read_launches, read_records, write_launches
 from bench.run.shape import canonical, seal
 from tests.made_rows import record, write
 
@@ -119,6 +120,18 @@ def test_a_published_run_is_packed_and_named_in_place_of_a_folder(run, tmp_path,
     ours, theirs = (read_results(r).drop(columns=["run"]) for r in (run, "mine"))
     pd.testing.assert_frame_equal(ours, theirs)
     assert gzip.decompress((target / PACKED).read_bytes()).count(b"\n") == 7
+
+
+def test_a_published_run_names_no_folder_of_whoever_ran_it(run, tmp_path):
+    (launch,) = read_launches(run)
+    words = ["run", "--data-dir", "/home/me/a tunnel/", "--env=x=/opt/y.txt", "--out", "results/b"]
+    launch |= {"command": shlex.join(words), "dirty": ["/home/me/mine.py", "bench/suite.py"]}
+    write_launches(run, [launch])
+    publish(run, tmp_path / "out")
+    (told,) = read_launches(tmp_path / "out")
+    assert told["command"] == "run --data-dir 'a tunnel' --env=x=y.txt --out results/b"
+    assert told["dirty"] == ["mine.py", "bench/suite.py"]
+    assert {**told, "command": 0, "dirty": 0} == {**launch, "command": 0, "dirty": 0}
 
 
 def test_merged_runs_keep_every_launch_and_the_second_cell(run, tmp_path):

@@ -140,15 +140,15 @@ def draw_floor(numbers: pd.DataFrame) -> Figure:
     """A row a metric, a column a panel, a line a method; 1 is the reference."""
     metrics, columns = unique(numbers["metric"]), unique(numbers["panel"])
     known = dict(reversed(roles(numbers).items()))
-    size = (2.6 * len(columns) + 1.2, (0.21 * len(known) + 0.55) * len(metrics) + 0.2)
+    size = (2.6 * len(columns) + 1.2, (0.21 * len(known) + 0.7) * len(metrics) + 0.2)
     figure = new_figure(*size)
     grid = figure.subplots(len(metrics), len(columns), sharex=True, sharey=True, squeeze=False)
     for (i, j), axes in np.ndenumerate(grid):
         here = (numbers["metric"] == metrics[i]) & (numbers["panel"] == columns[j])
         _ratios(axes, numbers[here].set_index("method"), known)
+        measure = " or ".join(unique(numbers["reference"][here]))
         axes.set_title(f"{metrics[i]}, {columns[j]}", fontsize=9)
-        last = i == len(metrics) - 1
-        axes.set_xlabel(f"error / {numbers['reference'].iloc[0]}" if last else "")
+        axes.set_xlabel(f"error / {measure}" if here.any() else "", fontsize=8)
     figure.tight_layout()
     return figure
 

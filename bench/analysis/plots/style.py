@@ -37,7 +37,7 @@ def style(method: str, role: str = "baseline") -> dict[str, Any]:
     """The colour and marker of a method."""
     if role == "truth":
         return TRUTH
-    place = _place(method)
+    place = 0 if method == role else _place(method)  # a control that is called by its role
     if role == "reference":
         return {"color": GREYS[place % len(GREYS)], "marker": THIN[place % len(THIN)]}
     return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}

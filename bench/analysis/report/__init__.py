@@ -150,12 +150,14 @@ def _comparisons(frame: pd.DataFrame, other: pd.DataFrame | None) -> list[Table]
 
 def _linked(table: Table, frame: pd.DataFrame) -> dict[str, Any]:
     """A table, and for each of its numbers the filter that finds the cells behind it."""
-    axes = [*blocks(frame), "method"]
-    across = "method" if set(table.header) & set(frame["method"]) else "scenario"
+    axes, asked = blocks(frame), dict(zip(frame["method"], frame["asked"], strict=True))
+    across = "method" if set(table.header) & set(asked) else "scenario"
     links = []
     for row in table.rows:
-        fixed = [f"{h}={v}" for h, v in zip(table.header, row, strict=True) if h in axes]
-        ends = ["" if h == table.name else f"{across}={h}" for h in table.header]
+        there = dict(zip(table.header, row, strict=True))
+        fixed = [f"{axis}={there[axis]}" for axis in axes if axis in there]
+        fixed += [f"method={asked[there['method']]}"] if there.get("method") in asked else []
+        ends = [f"{across}={asked.get(h, h)}" if h != table.name else "" for h in table.header]
         links.append([" ".join([*fixed, end]).strip() for end in ends])
     return {"table": table, "links": links}
 

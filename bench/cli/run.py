@@ -50,7 +50,7 @@ def add_suite_options(part: argparse.ArgumentParser) -> None:
     """Options of a suite's run."""
     part.add_argument("--suite", help="a registered name, or module:NAME")
     part.add_argument("--preset", default="quick")
-    about = "folder of files that a suite reads (chamber)"
+    about = "folder of files that a suite reads (chamber, sachs)"
     part.add_argument("--data-dir", type=Path, metavar="DIR", help=about)
     part.add_argument("--where", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
     part.add_argument("--set", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")

@@ -1,15 +1,19 @@
 """Sachs and ecoli70: the shipped files, their splits and draws, and the distances between rows."""
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from bench.metrics import METRICS, energy, mmd, wasserstein
+from bench.metrics import METRICS, energy, mmd, node_residuals, wasserstein
+from bench.registry import Unavailable, load_method
 from bench.suites import ecoli, sachs
 from bench.suites.ecoli import ECOLI, read_ecoli
-from bench.suites.files import DATA
+from bench.suites.files import DATA, DATA_DIR
 from bench.suites.sachs import SACHS, read_sachs
 
 FILES = [sachs.TABLE, sachs.EDGES, ecoli.NODES, ecoli.EDGES]
@@ -55,6 +59,65 @@ def test_sachs_log_rows_are_the_same_split():
     assert raw.name != log.name and log.transform == "log"
     np.testing.assert_allclose(np.exp(log.problem().data.rows), raw.problem().data.rows)
     assert SACHS.where([raw, log], transform="LOG") == [log]
+
+
+@pytest.fixture
+def conditions(tmp_path, monkeypatch):
+    """Made rows of two conditions under the names of the published files: Mek is doubled in one."""
+    rng, data = np.random.default_rng(0), read_sachs()
+    names = ["praf", "pmek", "plcg", "PIP2", "PIP3", "p44/42", "pakts473", "PKA", "PKC", "P38"]
+    for file, factor in (("4. cd3cd28+made", 2.0), ("other", 1.0)):
+        rows = data.rows[rng.integers(0, 853, 700)] * np.where(np.arange(11) == 1, factor, 1)
+        table = pd.DataFrame(rows, columns=[*names, "pjnk"])
+        table.to_csv(tmp_path / f"{file}.csv", sep=";" if factor == 2 else ",", index=False)
+    monkeypatch.setenv(DATA_DIR, str(tmp_path))
+    sachs.read_conditions.cache_clear()
+    return tmp_path
+
+
+def test_sachs_scores_conditions_of_a_folder_by_what_the_shipped_rows_taught(conditions):
+    tasks = {t.condition: t for t in SACHS.tasks("quick", scms=1, transform="log")}
+    assert list(tasks) == ["cd3cd28", "cd3cd28+made", "other"]
+    made, other, observed = (tasks[c].problem() for c in ("cd3cd28+made", "other", "cd3cd28"))
+    assert np.array_equal(made.data.rows, observed.data.rows) and observed.floor is None
+    errors = {}
+    for name, problem in (("made", made), ("other", other)):
+        nodes = node_residuals(problem, load_method("linear").fit_problem(problem, 0))
+        errors[name] = np.array([nodes[protein] for protein in problem.data.names])
+        reference = METRICS["residual"].value(problem, problem.floor)
+        assert reference < 1.1 * METRICS["residual"].value(other, other.floor)
+    unit = observed.data.rows.std(0, ddof=1)[1]
+    moved = errors["made"] / errors["other"]
+    assert moved[1] > 1.2 and errors["made"][1] ** 2 > (np.log(2) / unit) ** 2 / 2
+    assert np.abs(moved[[0, 2, 3, 4, 7, 8, 9, 10]] - 1).max() < 0.2  # neither Mek nor its children
+
+
+def test_sachs_without_a_folder_is_as_published(conditions, monkeypatch):
+    (with_folder,) = SACHS.tasks("quick", scms=1, condition="cd3cd28")
+    monkeypatch.delenv(DATA_DIR)
+    (task,) = SACHS.tasks("quick", scms=1)
+    assert task == with_folder and task.name == "sachs/raw/i0"
+    with pytest.raises(ValueError, match="unknown condition other; there are cd3cd28"):
+        SACHS.tasks("quick", condition="other")
+    with pytest.raises(Unavailable, match="--data-dir"):
+        replace(task, condition="other").problem()
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        (lambda t: t.drop(columns="PKA"), "has no column PKA"),
+        (lambda t: np.log(t), "below 1"),
+        (lambda t: (t * 3).assign(condition="cd3cd28"), "not in the units"),
+        (lambda t: t.assign(condition="cd3cd28"), "condition besides cd3cd28"),
+    ],
+)
+def test_sachs_refuses_other_tables(conditions, monkeypatch, change, message):
+    (conditions / "4. cd3cd28+made.csv").unlink()
+    table = pd.DataFrame(read_sachs().rows, columns=read_sachs().names)
+    change(table).to_csv(conditions / "other.csv", index=False)
+    with pytest.raises(ValueError, match=message):
+        SACHS.tasks("quick")
 
 
 def reference_mmd(x, y):

@@ -1,5 +1,7 @@
 """Two runs beside each other, over the same settings: by method, or as a proof of sameness."""
 
+from dataclasses import MISSING, fields
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from bench.analysis.results import (
     EVERYTHING,
     Shown,
     as_asked,
+    axes_of,
     methods_of,
     metrics_of,
     read_results,
@@ -18,6 +21,7 @@ from bench.analysis.runs import published_runs
 from bench.analysis.stats import paired_difference
 from bench.analysis.table import Entry, Table, blocks, short, split
 from bench.metrics import METRICS
+from bench.registry import SUITES, find_suite, names
 from bench.run.records import read_records
 
 SAME = 1e-6  # of errors, relative above 1
@@ -57,7 +61,7 @@ def compare_runs(first: pd.DataFrame, second: pd.DataFrame) -> Table:
     shared = set(zip(first["suite"], first["task"], strict=True))
     shared &= set(zip(second["suite"], second["task"], strict=True))
     both = [_of(frame, shared).assign(side=k) for k, frame in enumerate((first, second))]
-    joined = pd.concat(both)
+    joined = pd.concat(_with_same_axes(*both))
     if joined.empty:
         raise ValueError("the runs share no problem")
     axes = blocks(joined.drop(columns="side"))
@@ -76,6 +80,30 @@ def compare_runs(first: pd.DataFrame, second: pd.DataFrame) -> Table:
                 cells = _pair(pair.reindex(columns=[0, 1]), METRICS[metric].digits)
                 table.rows.append([metric, *map(short, values), method, *cells])
     return table
+
+
+def _with_same_axes(*frames: pd.DataFrame) -> list[pd.DataFrame]:
+    """Runs from before and after a suite had an axis: tasks of one name have its default there."""
+    axes = list(dict.fromkeys(axis for frame in frames for axis in axes_of(frame)))
+    return [
+        frame.assign(
+            **{
+                axis: [_default(suite, axis) for suite in frame["suite"]]
+                for axis in axes
+                if axis not in frame
+            }
+        )
+        for frame in frames
+    ]
+
+
+@cache
+def _default(suite: str, axis: str) -> object:
+    """What an axis of a registered suite is where nothing is said; NaN where that is not known."""
+    if suite not in names(SUITES):
+        return np.nan
+    known = {field.name: field.default for field in fields(find_suite(suite).kind)}
+    return np.nan if known.get(axis, MISSING) is MISSING else known[axis]
 
 
 def _of(frame: pd.DataFrame, tasks: set[tuple[str, str]]) -> pd.DataFrame:

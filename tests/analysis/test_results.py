@@ -148,6 +148,19 @@ def test_merged_runs_keep_every_launch_and_the_second_cell(run, tmp_path):
         merge(run, other, tmp_path / "both")
 
 
+def test_runs_from_before_and_after_a_suite_had_an_axis_are_compared(tmp_path):
+    """`reach` came later: tasks of one name are of its default value."""
+    runs = [
+        write(tmp_path / name, [record("gp", {"noise": value}, **more) for value in (0.1,)])
+        for name, more in (("before", {}), ("after", {"reach": "quantile"}))
+    ]
+    first, second = map(read_results, runs)
+    second["task"] = first["task"]
+    table = compare_runs(first, second)
+    (row,) = table.rows
+    assert "reach" not in table.header and row[-2] == "+0.000"
+
+
 def beside(tmp_path, monkeypatch, ours, theirs):
     monkeypatch.chdir(tmp_path)
     folder = write(tmp_path / "results" / "mine", ours)

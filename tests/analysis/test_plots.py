@@ -215,3 +215,23 @@ def test_error_against_reach_goes_from_inside_the_data_to_far_beyond():
     assert tuple(line["label"]) == reaches and line["mean"].is_monotonic_increasing
     axes = PLOTS["reach"].draw(numbers).axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == list(reaches)
+
+
+def test_error_against_rows_has_the_papers_figures_beside():
+    frame = pd.concat([made_run(("floor", "gp")).assign(n_context=n) for n in (50, 100, 400)])
+    frame["task"] += "/" + frame["n_context"].astype(str)
+    numbers = PLOTS["rows"].numbers(frame)
+    paper = numbers[numbers["role"] == "paper"].set_index(["metric", "panel", "method", "x"])
+    assert paper.loc[("noise", "LIN_IN, d = 10", "FiP (paper)", 50), "mean"] == 0.13
+    assert paper.loc[("counterfactual", "RFF_IN, d = 20", "DECI (paper)", 400), "mean"] > 0
+    assert not paper.index.duplicated().any()
+    assert "Cond-FiP (paper)" not in paper.loc["noise"].index.get_level_values("method")
+    assert set(numbers["panel"]) == {
+        f"{s}, d = {d}" for s in set(frame["scenario"]) for d in (10, 20)
+    }
+    for other in (frame.assign(reach="4"), frame.assign(scm="csuite/" + frame["scm"])):
+        assert set(PLOTS["rows"].numbers(other)["role"]) == {"reference", "baseline"}
+    figure = PLOTS["rows"].draw(numbers)
+    lines = {c.get_label(): c.lines[0] for c in figure.axes[0].containers}
+    assert lines["FiP (paper)"].get_linestyle() == ":"
+    assert lines["FiP (paper)"].get_color() == style("fip")["color"]

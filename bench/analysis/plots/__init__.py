@@ -6,6 +6,7 @@ import pandas as pd
 
 from bench.analysis.plots import comparisons, errors, fits, problems, sweeps
 from bench.analysis.plots.kind import Drawing, Kind, save
+from bench.analysis.published import SOURCE
 from bench.analysis.refit import can_remake
 from bench.analysis.results import axes_of
 
@@ -49,8 +50,9 @@ PLOTS: dict[str, Kind] = {
         partial(_swept, axis="d"),
     ),
     "rows": Kind(
-        "Error against the number of context rows; bars are standard errors.",
-        partial(sweeps.sweep, axis="n_context"),
+        "Error against the number of context rows; bars are standard errors. Hollow, dotted: the "
+        f"paper's figures ({SOURCE}), over other SCMs.",
+        sweeps.rows_numbers,
         sweeps.draw_sweep,
         partial(_swept, axis="n_context"),
     ),

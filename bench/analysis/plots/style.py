@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from bench.analysis.published import namesakes
 from bench.registry import METHODS, names
 
 COLOURS = (
@@ -44,7 +45,14 @@ def style(method: str, role: str = "baseline") -> dict[str, Any]:
 
 
 def line(method: str, role: str = "baseline") -> dict[str, Any]:
-    """Colour, marker and line style; controls are dashed."""
+    """Colour, marker and line style; controls are dashed, the paper's figures hollow and dotted.
+
+    A method of the paper, "NAME (paper)", has the looks of the method that implements it.
+    """
+    if role == "paper":
+        name = method.removesuffix(" (paper)")
+        twin = next((ours for ours, theirs in namesakes().items() if theirs == name), method)
+        return {**line(twin), "linestyle": ":", "markerfacecolor": "white"}
     dashes = LINES[_place(method) % len(LINES)] if role == "baseline" else CONTROL_LINE
     return {**style(method, role), "linestyle": dashes, "linewidth": 1.2, "markersize": 5}
 

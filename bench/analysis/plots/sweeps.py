@@ -1,5 +1,7 @@
 """Error against an axis that a run sweeps: d, context rows, alpha, reach, the given graph."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,7 +18,9 @@ from bench.analysis.plots.style import (
     unique,
     with_legend,
 )
+from bench.analysis.published import beside
 from bench.analysis.results import DRAWS, axes_of, values_of
+from bench.analysis.table import SPREAD
 
 LABELS = {
     "d": "nodes d",
@@ -32,6 +36,35 @@ NAMED = ("d", "n_context", "alpha", "edits", "n_query")
 def sweep(frame: pd.DataFrame, axis: str) -> pd.DataFrame:
     """Mean and standard error by metric, panel, method and value of an axis."""
     return mean_errors(in_panels(frame), axis).assign(axis=axis)
+
+
+def rows_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """By context rows, a panel for each d; the paper's figures for such problems are beside."""
+    sizes = values_of(frame, "d") if "d" in frame else [None]
+    parts = []
+    for d in sizes:
+        part = in_panels(frame if d is None else frame[frame["d"] == d])
+        if len(sizes) > 1:
+            part = part.assign(panel=part["panel"] + f", d = {d}")
+        parts.append(part)
+    rows = pd.concat(parts)
+    ours = mean_errors(rows, "n_context")
+    printed = [point for metric in unique(ours["metric"]) for point in _printed(rows, metric)]
+    theirs = pd.DataFrame(printed, columns=[*ours.columns.drop("n")])
+    return pd.concat([ours, theirs.drop_duplicates()] if printed else [ours]).assign(
+        axis="n_context"
+    )
+
+
+def _printed(rows: pd.DataFrame, metric: str) -> Iterable[tuple]:
+    """(metric, panel, method, role, x, mean, se) of every comparable figure of the paper."""
+    measured = rows[(rows["metric"] == metric) & rows["value"].notna()]
+    for first in measured.drop_duplicates(["panel", "n_context"]).to_dict("records"):
+        for method, by_scenario in beside(metric, first["scm"], first).items():
+            figure = by_scenario.get(first.get(SPREAD))
+            if figure and figure.comparable:
+                place = metric, first["panel"], f"{method} (paper)", "paper", first["n_context"]
+                yield *place, figure.mean, figure.se
 
 
 def own_axis(frame: pd.DataFrame) -> str | None:

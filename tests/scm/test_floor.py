@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
+from scipy.linalg import cho_factor, cho_solve
 
 from bench.metrics import METRICS
 from bench.registry import load_method, load_suite
@@ -204,16 +205,20 @@ def linear_chain(x, y, scale, bound, rng, steps=3000, chains=60):
     return total / (steps - steps // 3)
 
 
-def process_chain(kernel, cross, y, scale, rng, steps=1500):
-    """Gibbs over the variances of which Laplace noise is a mixture: the mean of F at new rows."""
+def process_chain(kernel, cross, y, scale, rng, steps):
+    """Gibbs over the variances of which Laplace noise is a mixture: the mean of F at new rows.
+
+    Given these, F is drawn as a draw of the prior, moved by what its own noisy rows lack of y.
+    """
     f, total, warm, n = y.copy(), 0.0, steps // 5, len(y)
+    prior = np.linalg.cholesky(kernel + 1e-9 * kernel[0, 0] * np.eye(n))
     for step in range(-warm, steps):
         variance = 1 / rng.wald(1 / (scale * np.abs(y - f).clip(1e-9)), 1 / scale**2)
-        root = np.linalg.cholesky(kernel + np.diag(variance))
-        dual = np.linalg.solve(root.T, np.linalg.solve(root, y))
-        half = np.linalg.solve(root, kernel)
-        spread = np.linalg.cholesky(kernel - half.T @ half + 1e-9 * kernel[0, 0] * np.eye(n))
-        f = kernel @ dual + spread @ rng.standard_normal(n)
+        root = cho_factor(kernel + np.diag(variance), lower=True)
+        drawn = prior @ rng.standard_normal(n)
+        gap = y - drawn - np.sqrt(variance) * rng.standard_normal(n)
+        dual, moved = cho_solve(root, np.column_stack([y, gap])).T
+        f = drawn + kernel @ moved
         total = total + (cross @ dual if step >= 0 else 0)
     return total / steps
 
@@ -221,6 +226,8 @@ def process_chain(kernel, cross, y, scale, rng, steps=1500):
 def laplace_problem(scenario, d, n):
     task = load_suite("lorch", "smoke", scenario=scenario, d=d, n_context=n, graph_kind="sbm")[0]
     problem = task.problem()
+    if problem.floor is None:
+        pytest.skip("propagation did not settle: such a problem has no floor")
     scm = problem.truth.scm
     scale = (scm.noise_model.variance[0] / 2).sqrt().numpy()
     return problem, scm, scale, (problem.query - problem.floor.noise(problem.query)).to_numpy()
@@ -249,11 +256,12 @@ def test_linear_floors_are_the_means_of_long_chains(d, n):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("d,n", [(10, 50), (20, 50), (5, 200)])
-def test_process_floors_are_the_means_of_long_chains(d, n):
+@pytest.mark.parametrize("d,n,every", [(10, 50, 1), (20, 50, 1), (5, 200, 1), (20, 400, 2)])
+def test_process_floors_are_the_means_of_long_chains(d, n, every):
+    """Of every node, or of every second one where a step of the chain takes long."""
     problem, scm, scale, ours = laplace_problem("RFF_OUT", d, n)
     rng, chains = np.random.default_rng(0), {}
-    for j, pa in enumerate(problem.data.parents()):
+    for j, pa in list(enumerate(problem.data.parents()))[::every]:
         x, new = (
             r[:, pa] / float(scm.mechanism.length[j])
             for r in (problem.data.rows, problem.query_rows)
@@ -263,7 +271,7 @@ def test_process_floors_are_the_means_of_long_chains(d, n):
             + 3.0
             for a in (x, new)
         )
-        mean = process_chain(kernel, cross, problem.data.rows[:, j], scale[j], rng)
+        mean = process_chain(kernel, cross, problem.data.rows[:, j], scale[j], rng, 1500 // every)
         chains[j] = np.tile(mean[:, None], len(scale))
     check_against(chains, problem, ours)
 
@@ -274,7 +282,7 @@ def test_process_floors_are_the_means_of_long_chains(d, n):
 def test_no_method_is_below_the_floor(scenario, n):
     """Over 30 fresh SCMs, by more than three standard errors and one per cent."""
     tasks = load_suite("lorch", "smoke", seed=1, scenario=scenario, scms=15, n_context=n)
-    errors = {name: [] for name in ("floor", "linear", "lad", "additive", "gp")}
+    errors = {name: [] for name in ("floor", "linear", "lad", "additive", "gp", "amortized-gp")}
     for task in tasks:
         problem = task.problem()
         for name, values in errors.items():

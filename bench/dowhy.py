@@ -25,8 +25,8 @@ from dowhy.graph import get_ordered_predecessors
 
 from bench.loaded import Completed, LoadedMethod
 from bench.scm.base import SCM, AdditiveSCM, to_array
-from bench.sklearn import Regressor
-from bench.task import Dataset, as_frame
+from bench.sklearn import Regressor, mechanism_of
+from bench.task import Dataset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,10 +76,7 @@ class Learnt(PredictionModel):
         """F at parents [N, P], [N, 1]."""
         rows = np.zeros((len(X), len(self.scm.names)))
         rows[:, self.parents] = X
-        if isinstance(self.scm, AdditiveSCM):
-            return self.scm.mechanisms(rows, [self.node])
-        answer = self.scm.mechanism(as_frame(rows, self.scm.names))
-        return to_array(answer, self.scm.names)[:, [self.node]]
+        return mechanism_of(self.scm, rows, self.node)[:, None]
 
     def clone(self) -> Self:
         """Itself: nothing of it changes."""

@@ -2,7 +2,7 @@
 
 from numbers import Integral
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -11,11 +11,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from bench.loaded import LoadedMethod
 from bench.method import member
 from bench.registry import load_method
-from bench.scm.base import SCM
+from bench.scm.base import SCM, AdditiveSCM, to_array
 from bench.task import Dataset, as_frame, column_names
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TARGET = "y"
 
@@ -65,9 +62,7 @@ class Regressor(RegressorMixin, BaseEstimator):
         return self
 
     def predict(
-        self,
-        X: Any,
-        return_std: bool = False,
+        self, X: Any, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """E[y | X] of rows [M, P], [M]; with `return_std` also the standard deviation of y, [M].
 
@@ -77,20 +72,17 @@ class Regressor(RegressorMixin, BaseEstimator):
             ValueError: another number or other names of features; a deviation is asked for and the
                 method has none.
         """
-        table = self._table(X)
+        check_is_fitted(self)
+        rows = self._rows(X)
         if not return_std:
-            return self.scm_.mechanism(table)[TARGET].to_numpy()
+            return mechanism_of(self.scm_, rows, rows.shape[1] - 1)
         if (predict := member(self.scm_, "predict_mechanism")) is None:
             name = getattr(self.method, "name", self.method)
             raise ValueError(f"{name} does not say how sure it is; predict without return_std")
-        mean, deviation = (answer[TARGET].to_numpy() for answer in predict(table))
+        mean, deviation = (t[TARGET].to_numpy() for t in predict(as_frame(rows, self.scm_.names)))
         return mean, np.hypot(deviation, self._noise)
 
-    def predict_interval(
-        self,
-        X: Any,
-        level: float = 0.9,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def predict_interval(self, X: Any, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of y [M], [M], which hold a new y with chance `level`.
 
         They are the method's own `intervals`, or those of a normal with the mean and the deviation
@@ -101,8 +93,9 @@ class Regressor(RegressorMixin, BaseEstimator):
         """
         if not 0 < level < 1:
             raise ValueError(f"level is a chance between 0 and 1, not {level}")
-        table = self._table(X)
+        check_is_fitted(self)
         if intervals := member(self.scm_, "intervals"):
+            table = as_frame(self._rows(X), self.scm_.names)
             low, high = (ends[TARGET].to_numpy() for ends in intervals(table, level))
             return low, high
         mean, deviation = self.predict(X, return_std=True)
@@ -121,11 +114,10 @@ class Regressor(RegressorMixin, BaseEstimator):
             raise ValueError(f"{method.name} has no additive noise, so no mean of y given X")
         return method
 
-    def _table(self, X: Any) -> "pd.DataFrame":
-        check_is_fitted(self)
+    def _rows(self, X: Any) -> np.ndarray:
+        """Rows [M, P + 1] of the estimate's nodes; no mechanism of y reads the last."""
         X = validate_data(self, X, reset=False, dtype=np.float64)
-        nothing = np.zeros(len(X))  # no mechanism of y reads it
-        return as_frame(np.column_stack([X, nothing]), self.scm_.names)
+        return np.column_stack([X, np.zeros(len(X))])
 
     @property
     def _noise(self) -> float:
@@ -134,3 +126,10 @@ class Regressor(RegressorMixin, BaseEstimator):
         if hasattr(scm, "noise_scale"):
             return float(scm.noise_scale[-1])
         return float(scm.noise(scm.data.frame())[TARGET].std())
+
+
+def mechanism_of(scm: SCM, rows: np.ndarray, node: int) -> np.ndarray:
+    """F of one node of an estimate at rows [N, D], [N]; others are not asked where that can be."""
+    if isinstance(scm, AdditiveSCM):
+        return scm.mechanisms(rows, [node])[:, 0]
+    return to_array(scm.mechanism(as_frame(rows, scm.names)), scm.names)[:, node]

@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,10 @@ SLOW = (
     "train-your-own",
     "many-workers",
     "own-environment",
+    "scikit-learn",
+    "dowhy",
 )
+NEEDS = {"dowhy": "dowhy"}  # a page: a package that is an extra
 
 
 def run(file, language, code, shared):
@@ -46,6 +50,8 @@ def pages():
     """All of them, those that fit many models marked slow."""
     for page in PAGES:
         marks = [pytest.mark.slow] if page.stem in SLOW else []
+        if (needs := NEEDS.get(page.stem)) and not find_spec(needs):
+            marks.append(pytest.mark.skip(reason=f"needs {needs}, which is an extra"))
         yield pytest.param(page, id=page.stem, marks=marks)
 
 

@@ -159,9 +159,10 @@ class Assigned:
         return np.column_stack([self._of(x, j) for j in nodes])
 
     def _of(self, x: np.ndarray, node: int) -> np.ndarray:
-        if not self.parents[node]:
+        predictor = self.predictors[node]
+        if predictor is None:
             return np.full(len(x), self.levels[node])
-        answer = self.predictors[node].predict(x[:, self.parents[node]])
+        answer = predictor.predict(x[:, self.parents[node]])
         return np.asarray(answer, dtype=np.float64).reshape(len(x))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bench.loaded import LoadedMethod
+from bench.loaded import Completed, LoadedMethod
 from bench.method import member
 from bench.registry import load_method
 from bench.scm.base import SCM, AdditiveSCM, to_array
@@ -122,10 +122,10 @@ class Regressor(RegressorMixin, BaseEstimator):
     @property
     def _noise(self) -> float:
         """Standard deviation of y's noise, as the estimate or its context says."""
-        scm: SCM = self.scm_
-        if hasattr(scm, "noise_scale"):
-            return float(scm.noise_scale[-1])
-        return float(scm.noise(scm.data.frame())[TARGET].std())
+        scm: Any = self.scm_
+        if isinstance(scm, Completed):
+            return float(scm.noise(scm.data.frame())[TARGET].std())
+        return float(scm.noise_scale[-1])
 
 
 def mechanism_of(scm: SCM, rows: np.ndarray, node: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 from typing import Self, cast
 
 import numpy as np
@@ -119,11 +120,12 @@ class StandardisedMechanisms(Standardised):
 
         Those of columns without anything to learn are 0.
         """
-        return self._deviation if hasattr(self.predict, "deviation") else None
+        told = getattr(self.predict, "deviation", None)
+        return partial(self._deviation, told) if told else None
 
-    def _deviation(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+    def _deviation(self, told: Predict, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         asked = self.place[list(nodes)]
-        return self.scale[asked] * self._told(self.predict.deviation, x, asked)
+        return self.scale[asked] * self._told(told, x, asked)
 
     def __call__(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` (in the data's order) at rows x [N, D], in the data's units."""

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -179,6 +181,15 @@ def test_quiet_says_only_what_failed(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6 and lines[-1].startswith("failures: 5 ok, 5 error: tracebacks in")
     assert all(line.startswith("error: tests.fake_methods:Raises on lorch/") for line in lines[:5])
+
+
+@pytest.mark.slow
+def test_a_reader_that_leaves_as_head_does_is_no_error():
+    command = [sys.executable, "-m", "bench", *GRID, "--methods", METHODS, "--dry-run"]
+    command.insert(3, "run")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait() == 130
 
 
 def test_a_new_metric_computes_nothing_again_unless_asked_to(reference, capsys, monkeypatch):

@@ -170,14 +170,15 @@ class Base:
 
     def end(self) -> None:
         """Ends it and all that is below it, and removes its folder."""
-        if self.alive():
+        died = not self.alive()  # what was below it is now below this process
+        if not died:
             kill_descendants(self.process.pid)
             self.process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(REAP_S)
         if not FORKS:
             kill(tagged(self.folder.name))
-        strays = adopted(self.since, PREFIX)  # left where it was killed by another
+        strays = adopted(self.since, PREFIX) if died else []
         for stray in strays:
             kill_descendants(stray.pid)
         kill(strays)

@@ -183,7 +183,7 @@ class RecordFile:
         """
         try:
             same = os.path.samestat(os.stat(self.path), os.fstat(self.file.fileno()))
-        except FileNotFoundError:
+        except OSError:
             same = False
         if not same:
             raise OSError(

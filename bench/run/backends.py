@@ -177,12 +177,20 @@ def _carrier(workers: int, backend: str) -> Callable[[Iterator[Job]], Iterable[A
 
 
 def _start_ray(workers: int, ending: ExitStack) -> None:
-    """A ray of this machine with so many workers, unless the user's own cluster is named."""
+    """A ray of this machine with so many workers, unless the user's own cluster is named.
+
+    Raises:
+        ValueError: none starts.
+    """
     import ray
 
     if not ray.is_initialized():
         local = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers}
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", **local)
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", **local)
+        except Exception as error:
+            said = " ".join(str(error).split())
+            raise ValueError(f"no ray could be started or reached: {said}") from error
         ending.callback(ray.shutdown)
 
 

@@ -90,9 +90,8 @@ class Suite:
             raise ValueError(f"unknown preset {preset}; {self.name} has {', '.join(self.presets)}")
         chosen = self.parse(axes)
         grids = [{**self.axes, **block, **chosen} for block in self.presets[preset]]
-        asked = sum(_points(grid) for grid in grids)
-        if asked > TASKS_MOST:
-            raise ValueError(f"these settings ask for {asked} problems, more than {TASKS_MOST}")
+        if sum(_points(grid) for grid in grids) > TASKS_MOST:
+            raise ValueError(f"these settings ask for more than {TASKS_MOST:,} problems")
         tasks = list(dict.fromkeys(task for grid in grids for task in self._grid(grid, seed)))
         by_name = {task.name: task for task in tasks}
         if clash := [task for task in tasks if by_name[task.name] != task]:

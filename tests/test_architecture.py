@@ -199,7 +199,11 @@ def test_no_module_of_bench_names_a_method(module):
     assert not named
 
 
-@pytest.mark.parametrize("module", [m for m in SOURCES if m.startswith("bench.")])
+# what runs where this package is not installed cannot ask `member`
+MEMBERS = [m for m in SOURCES if m.startswith("bench.") and m != "bench.run.foreign"]
+
+
+@pytest.mark.parametrize("module", MEMBERS)
 def test_one_place_looks_for_optional_members(module):
     calls = [n for n in ast.walk(ast.parse(SOURCES[module].read_text())) if isinstance(n, ast.Call)]
     hunts = [c for c in calls if getattr(c.func, "id", "") in ("getattr", "hasattr")]

@@ -1,14 +1,12 @@
 """The process of a method in an environment of its own: python foreign.py FD FOLDER.
 
 It runs under that environment's Python, where neither this package nor torch need be installed:
-only numpy, pandas and networkx, and the two files of ours that are this one and `frames.py` beside
-it. It speaks as `bench.run.child` does. What a method's `fit` returns is asked for `noise` and
-`generate` only; the scorer makes the other verbs from these two.
+numpy, pandas, networkx, this file and `frames.py` beside it are enough. What a method's `fit`
+returns is asked for `noise` and `generate` only; the scorer makes the other verbs from these two.
 """
 
 import contextlib
 import ctypes
-import importlib
 import importlib.util
 import inspect
 import os
@@ -32,7 +30,6 @@ import numpy as np
 import pandas as pd
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-WARM_UP_ROWS = 24
 CHECKED = {"role": ("baseline", "reference", "truth"), "noise_space": ("additive", "base")}
 
 
@@ -45,10 +42,11 @@ def _beside(name: str) -> ModuleType:
 
 
 if TYPE_CHECKING:
-    from bench.run.frames import Channel, Header, arrays_of
+    from bench.run.frames import Broken, Channel, Closed, Header, arrays_of
 else:
     frames = _beside("frames")
     Channel, Header, arrays_of = frames.Channel, frames.Header, frames.arrays_of
+    Broken, Closed = frames.Broken, frames.Closed
 
 
 @dataclass
@@ -102,8 +100,7 @@ class MethodProcess:
     def _introduce(self, channel: Channel, asked: Header) -> None:
         channel.send({"kind": "found"})
         os.chdir(asked["home"])
-        sys.path[:0] = [asked["home"]]
-        sys.path.append(str(Path(__file__).parents[2]))
+        sys.path[:] = [asked["home"], *sys.path, str(Path(__file__).parents[2])]
         kind = getattr(importlib.import_module(asked["module"]), asked["class"])
         takes = inspect.signature(kind).parameters
         self.method = kind(**({"device": asked["device"]} if "device" in takes else {}))
@@ -121,7 +118,7 @@ class MethodProcess:
     def _warm_up(self, folder: str) -> None:
         """Fits and asks a tiny problem once; a failure here says nothing: the real one decides."""
         me, home = os.getpid(), os.getcwd()
-        rows = np.random.default_rng(0).normal(size=(WARM_UP_ROWS, 3)).cumsum(1)
+        rows = np.random.default_rng(0).normal(size=(24, 3)).cumsum(1)
         tiny = Table(["x0", "x1", "x2"], rows, np.eye(3, k=1, dtype=bool))
         os.chdir(folder)
         with contextlib.suppress(Exception, SystemExit):
@@ -144,7 +141,7 @@ class MethodProcess:
                 self.owner.close()
                 _tie_to_parent()
             Cell(Channel(socket.socket(fileno=handle)), self.method, header).serve()
-        except (frames.Closed, frames.Broken):
+        except (Closed, Broken):
             pass
         except BaseException:
             traceback.print_exc()
@@ -220,13 +217,12 @@ class Cell:
             dos = [self._do(words, arrays[1 + start :]) for words, start in header["dos"]]
             answers = [self.fitted.generate(rows.copy(), do=do or None) for do in dos]
         numbers = np.concatenate([self._numbers(answer) for answer in answers])
-        told = {"kind": "answered", "seconds": time.perf_counter() - begun, **_peak()}
-        return told, (numbers,)
+        seconds = time.perf_counter() - begun
+        return {"kind": "answered", "seconds": seconds, **_peak()}, (numbers,)
 
     def _do(self, words: list, rows: list) -> dict:
         """{column: number or one number a row}, as `bench.reading.do.pack` packed it."""
-        makes = {"number": float, "rows": lambda k: rows[k]}
-        return {self.names[int(j)]: makes[kind](told) for j, kind, told in words}
+        return {self.names[j]: rows[told] if kind == "rows" else told for j, kind, told in words}
 
     def _numbers(self, answer: Any) -> np.ndarray:
         if hasattr(answer, "columns"):
@@ -238,8 +234,8 @@ def _failure(error: BaseException) -> tuple[Header, str]:
     if isinstance(error, MemoryError):
         return {"kind": "failed", "status": "oom"}, "the method ran out of memory"
     said = f"{type(error).__name__}: {error}"
-    told = {"kind": "failed", "status": "error", "reason_length": len(said)}
-    return told, said + "\n" + "".join(traceback.format_exception(error))
+    told = said + "\n" + "".join(traceback.format_exception(error))
+    return {"kind": "failed", "status": "error", "reason_length": len(said)}, told
 
 
 def _peak() -> Header:
@@ -285,7 +281,7 @@ def main() -> None:
     me = os.getpid()
     try:
         MethodProcess(Channel(socket.socket(fileno=int(sys.argv[1])))).serve()
-    except (frames.Closed, frames.Broken):
+    except (Closed, Broken):
         pass
     finally:
         if os.getpid() == me:

@@ -30,6 +30,8 @@ LABELS = {
     "reach": "reach of interventions",
 }
 INTERVENED = ("intervention", "counterfactual", "mmd_intervention")
+APART = "shift"  # the reach that lies on no line with the others
+CROWDED = 5  # numbers along an axis that stand upright
 NAMED = ("d", "n_context", "alpha", "edits", "n_query")
 
 
@@ -141,7 +143,10 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
         part = rows[rows["method"] == method].sort_values("x")
         shown = part[~(part["mean"] > limit)]
         look = line(method, role)
-        axes.errorbar(shown["x"], shown["mean"], shown["se"], label=method, **look)
+        beyond = shown["label"] != APART if "label" in shown else shown["x"].notna()
+        alone = {**look, "linestyle": ""}
+        axes.errorbar(*shown[beyond][["x", "mean", "se"]].to_numpy().T, label=method, **look)
+        axes.errorbar(*shown[~beyond][["x", "mean", "se"]].to_numpy().T, **alone)
         for _, above in part[~part.index.isin(shown.index)].iterrows():
             clipped(axes, above["x"], above["mean"], limit, look["color"])
     positive = (rows["x"] > 0).all() and rows["axis"].iloc[0] not in ("distance", "reach")
@@ -151,7 +156,7 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     ticks = sorted(set(rows["x"]))
     labels = dict(zip(rows["x"], rows["label"], strict=True)) if "label" in rows else {}
     axes.set_xticks(ticks, [labels.get(t, f"{t:g}") for t in ticks])
-    if labels:
+    if labels or len(ticks) > CROWDED:
         axes.tick_params("x", labelrotation=35)
     axes.set_xticks([], minor=True)
     plain_log(axes, "y")

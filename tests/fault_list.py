@@ -32,9 +32,10 @@ SUMMARY = "tests/analysis/test_summary.py"
 RESULTS = "tests/analysis/test_results.py"
 RECORDS = "tests/run/test_records.py"
 FAMILY = "tests/run/test_family.py"
-READ_DO = "tests/reading/test_do.py"
+READ_DO = "tests/reading/test_do.py::test_each_form_is_read"
 ANSWERS = "tests/own/test_answers.py"
 LORCH = "tests/suites/test_suites_lorch.py"
+ENDS = "test_an_effect_goes_from_its_first_value_to_its_second"
 LAWS = "tests/laws/test_laws.py::test_a_broken_method_is_caught"
 PUBLISHED = f"{TASKS}::test_problems_are_those_of_the_published_runs"
 
@@ -66,49 +67,49 @@ FAULTS = (
         "bench/scm/base.py",
         "rows = rng.integers(len(self.residuals), size=(n, len(self.names)))",
         "rows = rng.integers(len(self.residuals), size=(n, 1))",
-        (VERBS,),
+        (f"{VERBS}::test_noise_is_drawn_for_each_node_alone",),
     ),
     Fault(
         "`sample` of a stranger's estimate draws whole residual rows",
         "bench/method.py",
         "rows = rng.integers(len(residuals), size=(n, len(self.names)))",
         "rows = rng.integers(len(residuals), size=(n, 1))",
-        (VERBS,),
+        (f"{VERBS}::test_noise_is_drawn_for_each_node_alone",),
     ),
     Fault(
         "residuals are not centred",
         "bench/scm/base.py",
         "return residuals - residuals.mean(0)",
         "return residuals",
-        (VERBS,),
+        (f"{VERBS}::test_noise_that_is_drawn_has_mean_0",),
     ),
     Fault(
         "a clamped node that descends from another is solved all the same",
         "bench/scm/base.py",
         "return np.flatnonzero(self.below[clamped].any(0) & ~clamped).tolist()",
         "return np.flatnonzero(self.below[clamped].any(0)).tolist()",
-        (VERBS,),
+        (f"{VERBS}::test_every_kind_of_do_by_algebra",),
     ),
     Fault(
         "only the first level below a do() is solved again",
         "bench/scm/base.py",
         "below[node] |= below[adjacency[node]].any(0)",
         "below[node] |= False",
-        (VERBS,),
+        (f"{VERBS}::test_every_kind_of_do_by_algebra",),
     ),
     Fault(
         "changes of several nodes settle one round too early",
         "bench/scm/do.py",
         "for _ in self.changes:",
         "for _ in list(self.changes)[:1]:",
-        (VERBS,),
+        (f"{VERBS}::test_every_kind_of_do_by_algebra",),
     ),
     Fault(
         "draws of two nodes are one draw",
         "bench/scm/do.py",
         "value = value.rows(n, np.random.default_rng([seed, j]))",
         "value = value.rows(n, np.random.default_rng([seed]))",
-        (VERBS,),
+        (f"{VERBS}::test_draws_of_two_nodes_are_two_draws",),
     ),
     Fault(
         "random features have half their variance",
@@ -129,14 +130,14 @@ FAULTS = (
         "bench/scm/mechanisms.py",
         "return Linear(_padded(size * sign), draw.stretch * _bias(plan, draw, generator))",
         "return Linear(_padded(size), draw.stretch * _bias(plan, draw, generator))",
-        (SCM, PUBLISHED),
+        (PUBLISHED,),
     ),
     Fault(
         "scale-free graphs do not prefer hubs",
         "bench/scm/graphs.py",
         "popularity[:, :new] += adjacency[:, new, :new]",
         "popularity[:, :new] += 0 * adjacency[:, new, :new]",
-        (SCM, PUBLISHED),
+        (PUBLISHED,),
     ),
     Fault(
         "nodes stand in causal order",
@@ -258,35 +259,35 @@ FAULTS = (
         "bench/analysis/paper.py",
         'wanted |= {"shift": shift, "noise": "", "given": "inferred" if inferred else "true"}',
         'wanted |= {"shift": shift, "given": "inferred" if inferred else "true"}',
-        (TABLES,),
+        (f"{TABLES}::test_a_table_of_the_paper_leaves_out_what_was_drawn_otherwise",),
     ),
     Fault(
         "`table --like` takes contexts of other sizes",
         "bench/analysis/paper.py",
         'wanted = {"d": figure.d, "n_context": figure.n_context, "alpha": figure.alpha}',
         'wanted = {"d": figure.d, "alpha": figure.alpha}',
-        (TABLES,),
+        (f"{TABLES}::test_a_table_of_the_paper_leaves_out_what_was_drawn_otherwise",),
     ),
     Fault(
         "Holm's p-values may fall",
         "bench/analysis/rankings.py",
         "stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))",
         "stepped = values[order] * np.arange(len(values), 0, -1)",
-        (STATS,),
+        (f"{STATS}::test_holm_by_hand",),
     ),
     Fault(
         "standard errors divide by n",
         "bench/analysis/stats.py",
         "return float(numbers.mean()), float(numbers.std(ddof=1) / len(numbers) ** 0.5)",
         "return float(numbers.mean()), float(numbers.std() / len(numbers) ** 0.5)",
-        (STATS,),
+        (f"{STATS}::test_a_t_interval_agrees_with_scipy",),
     ),
     Fault(
         "settings of one SCM count as SCMs",
         "bench/analysis/stats.py",
         "return errors.groupby(_scm_of(rows).reindex(errors.index), sort=False).mean()",
         "return errors",
-        (TABLES,),
+        (f"{TABLES}::test_the_settings_of_one_scm_are_one_block",),
     ),
     Fault(
         "the last of several runs counts, not the first",
@@ -300,14 +301,14 @@ FAULTS = (
         "bench/analysis/compare.py",
         "mean, error = paired_difference(second, first)",
         "mean, error = paired_difference(first, second)",
-        (RESULTS,),
+        (f"{RESULTS}::test_two_runs_of_other_methods_stand_beside_each_other",),
     ),
     Fault(
         "pretraining is repaid one dataset too early",
         "bench/analysis/summary.py",
         'return f"{math.ceil(cost / saved):,}" if saved > 0 else "-"',
         'return f"{math.floor(cost / saved):,}" if saved > 0 else "-"',
-        (TABLES,),
+        (f"{TABLES}::test_pretraining_is_repaid_after_as_many_datasets_as_it_saves",),
     ),
     # runs
     Fault(
@@ -329,14 +330,14 @@ FAULTS = (
         "bench/run/shape.py",
         "if not sealed:",
         "if sealed is None:",
-        (RECORDS,),
+        (f"{RECORDS}::test_the_last_line_of_a_cell_wins_and_other_keys_are_stale",),
     ),
     Fault(
         "the first line of a cell wins",
         "bench/run/records.py",
         "last[cell] = record",
         "last.setdefault(cell, record)",
-        (RECORDS,),
+        (f"{RECORDS}::test_the_last_line_of_a_cell_wins_and_other_keys_are_stale",),
     ),
     Fault(
         "comments change a method's fingerprint",
@@ -358,7 +359,7 @@ FAULTS = (
         "bench/suites/answers.py",
         "here, error = high - low, None",
         "here, error = low - high, None",
-        (ANSWERS,),
+        (f"{ANSWERS}::{ENDS}",),
     ),
     # methods
     Fault(
@@ -373,13 +374,15 @@ FAULTS = (
         "baselines/linear.py",
         "return x @ self.weights + self.constant",
         "return x @ self.weights",
-        ("tests/baselines/test_methods.py::test_linear_mechanisms_are_found", ANSWERS),
+        ("tests/baselines/test_methods.py::test_linear_mechanisms_are_found"),
     ),
     Fault(
         "attention over parents may add up to more than one",
         "condfip/paper/layers.py",
         "return powers, torch.maximum(powers.sum(-1, keepdim=True), (-most).exp())",
         "return powers, (-most).exp()",
-        ("tests/condfip/test_model.py",),
+        (
+            "tests/condfip/test_model.py::test_weights_over_parents_add_up_to_at_most_one_and_a_root_gets_nothing",
+        ),
     ),
 )

@@ -12,6 +12,7 @@ from bench.analysis.render import FORMATS
 from bench.analysis.table import MISSING
 from bench.cli import own, show
 from bench.cli import run as suites
+from bench.cli.scaffold import KINDS
 from bench.metrics import METRICS
 from bench.registry import Unavailable
 from bench.run.execute import INTERRUPTED, WRONG, resume_command
@@ -77,10 +78,10 @@ def parser() -> Parser:
     _folder_options(add)
     checks = add("check", show.check, "try every law on one method")
     checks.add_argument("method", metavar="METHOD", help="a registered name or module:Class")
-    for what in ("method", "suite", "metric"):
+    for what in KINDS:
         start = add(f"new-{what}", show.scaffold, f"write a {what} and its test to start from")
         start.add_argument("name", metavar="NAME", help="small letters, digits and _")
-        start.set_defaults(what=f"new-{what}")
+        start.set_defaults(what=what)
     add("speed", show.speed_command, "time our own code beside references in the same run")
     return top
 

@@ -1,75 +1,106 @@
 """Files to start a new method, suite or metric from."""
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 TEMPLATES = Path(__file__).parent / "templates"
-METHODS = '[project.entry-points."condfip_bench.methods"]\n'
-SUITES = '[project.entry-points."condfip_bench.suites"]\n'
 
 
-def new_method(name: str, folder: Path) -> list[str]:
-    """Writes a method, its test and, in a checkout, its entry-point line.
+@dataclass(frozen=True)
+class Kind:
+    """What can be started.
 
-    Returns:
-        Lines to print: what was written, and the next commands.
-
-    Raises:
-        ValueError: the name is no Python identifier, or a file exists.
+    Attributes:
+        attribute: name -> what of the module is registered. package: where in this repository it
+            belongs, "" for nowhere. entry: name -> the name to register under.
+        next: what to type at once; {target} is MODULE:ATTRIBUTE, {name} the name.
+        then: what to type once it is installed.
     """
-    package = "baselines" if _is_checkout(folder) else ""
-    target = f"{package}.{name}:{_title(name)}".lstrip(".")
-    lines = _write("method", name, folder, package, target)
-    lines.append(f"next: python -m bench check {target}")
-    if package:
-        _register(folder, METHODS, f'{name} = "{target}"\n')
-        lines.append(f"then: pip install -e . && python -m bench check {name}")
-    return lines
 
-
-def new_suite(name: str, folder: Path) -> list[str]:
-    """Writes a suite with an axis of its own, its test and, in a checkout, its entry-point line.
-
-    Returns, Raises: as `new_method`.
-    """
-    package = "bench.suites" if _is_checkout(folder) else ""
-    target = f"{package}.{name}:{name.upper()}".lstrip(".")
-    lines = _write("suite", name, folder, package, target)
-    lines.append(f"next: python -m bench run --suite {target} --preset smoke")
-    if package:
-        _register(folder, SUITES, f'{name.replace("_", "-")} = "{target}"\n')
-        lines.append(f"then: pip install -e . && python -m pytest tests/test_{name}.py")
-    return lines
-
-
-def new_metric(name: str, folder: Path) -> list[str]:
-    """Writes a metric and its test.
-
-    Returns, Raises: as `new_method`.
-    """
-    lines = _write("metric", name, folder, "", name)
-    lines.append(f"next: python -m pytest test_{name}.py")
-    lines.append("then: move the function and its line into METRICS of bench/metrics/__init__.py")
-    return lines
-
-
-def _is_checkout(folder: Path) -> bool:
-    project = folder / "pyproject.toml"
-    return project.exists() and METHODS in project.read_text(encoding="utf-8")
+    attribute: Callable[[str], str]
+    package: str
+    entry: Callable[[str], str]
+    next: str
+    then: str
 
 
 def _title(name: str) -> str:
     return "".join(word.capitalize() for word in name.split("_"))
 
 
-def _write(what: str, name: str, folder: Path, package: str, target: str) -> list[str]:
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+KINDS = {
+    "method": Kind(
+        attribute=_title,
+        package="baselines",
+        entry=_dashed,
+        next="python -m bench check {target}",
+        then="python -m bench check {entry}",
+    ),
+    "suite": Kind(
+        attribute=str.upper,
+        package="bench.suites",
+        entry=_dashed,
+        next="python -m bench run --suite {target} --preset smoke",
+        then="python -m bench run --suite {entry} --preset smoke",
+    ),
+    "metric": Kind(
+        attribute=lambda name: "METRIC",
+        package="",
+        entry=str,
+        next="python -m pytest test_{name}.py",
+        then="python -m bench list metrics",
+    ),
+}
+
+
+def start(what: str, name: str, folder: Path) -> list[str]:
+    """Writes a method, a suite or a metric, its test and, where it belongs, its entry point.
+
+    It belongs into a checkout of this repository, or into a package whose `pyproject.toml` in the
+    folder has a section for it; elsewhere the lines to add are told.
+
+    Args:
+        what: of `KINDS`. name: of its module. folder: where to write.
+
+    Returns:
+        Lines to print: what was written, and the next commands.
+
+    Raises:
+        ValueError: the name is no Python identifier in small letters, or a file exists.
+    """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(f"{name!r} is no name for a {what}: small letters, digits and _")
+    kind, section = KINDS[what], f'[project.entry-points."condfip_bench.{what}s"]'
+    package = kind.package if _is_checkout(folder) else ""
+    module = f"{package}.{name}".lstrip(".")
+    words = {"name": name, "title": _title(name), "constant": name.upper(), "module": module}
+    words |= {"target": f"{module}:{kind.attribute(name)}", "entry": kind.entry(name)}
+    lines = _write(what, folder, package, words)
+    lines.append(f"next: {kind.next.format(**words)}")
+    line = '{entry} = "{target}"'.format(**words)
+    if _register(folder / "pyproject.toml", section, line):
+        lines.append(f"then: pip install -e . && {kind.then.format(**words)}")
+    else:
+        lines += ["to install it with a package of yours, in its pyproject.toml:", section, line]
+    return lines
+
+
+def _is_checkout(folder: Path) -> bool:
+    project = folder / "pyproject.toml"
+    return project.exists() and 'name = "condfip-bench"' in project.read_text(encoding="utf-8")
+
+
+def _write(what: str, folder: Path, package: str, words: dict[str, str]) -> list[str]:
+    name = words["name"]
     code = folder.joinpath(*package.split(".")) if package else folder
-    tests = folder / "tests" if package else folder
+    tests = folder / "tests" / code.name if package else folder
     files = {code / f"{name}.py": what, tests / f"test_{name}.py": f"{what}_test"}
-    words = {"title": _title(name), "name": name, "constant": name.upper(), "target": target}
-    words["module"] = f"{package}.{name}".lstrip(".")
     for path in files:
         if path.exists():
             raise ValueError(f"{path} exists already")
@@ -81,8 +112,10 @@ def _write(what: str, name: str, folder: Path, package: str, target: str) -> lis
     return [f"wrote {path}" for path in files]
 
 
-def _register(folder: Path, section: str, line: str) -> None:
-    project = folder / "pyproject.toml"
-    text = project.read_text(encoding="utf-8")
-    if section in text:
-        project.write_text(text.replace(section, section + line), encoding="utf-8")
+def _register(project: Path, section: str, line: str) -> bool:
+    """Adds an entry point to a project that has a section for it; returns whether it has."""
+    text = project.read_text(encoding="utf-8") if project.exists() else ""
+    if section not in text.splitlines():
+        return False
+    project.write_text(text.replace(f"{section}\n", f"{section}\n{line}\n"), encoding="utf-8")
+    return True

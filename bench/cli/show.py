@@ -20,7 +20,7 @@ from bench.analysis.runs import locate, newest_run, published_runs
 from bench.analysis.summary import amortization
 from bench.analysis.table import Table, metric_table
 from bench.cli.options import axes, shown, split
-from bench.cli.scaffold import new_method, new_metric, new_suite
+from bench.cli.scaffold import start
 from bench.metrics import METRICS
 from bench.registry import (
     DISCOVERY,
@@ -251,8 +251,7 @@ def check(options: argparse.Namespace) -> int:
 
 def scaffold(options: argparse.Namespace) -> int:
     """Writes the files to start a method, a suite or a metric from."""
-    start = {"new-method": new_method, "new-suite": new_suite, "new-metric": new_metric}
-    print("\n".join(start[options.what](options.name, Path.cwd())))
+    print("\n".join(start(options.what, options.name, Path.cwd())))
     return OK
 
 

@@ -6,7 +6,6 @@ mean over nodes of the squared error. A clamped node counts in the mean over nod
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +27,8 @@ from bench.metrics.conditions import (
     smoothed_noise,
 )
 from bench.metrics.distances import energy, mmd, wasserstein
+from bench.metrics.metric import Metric as Metric
+from bench.metrics.metric import Metrics
 from bench.scm.base import SCM
 from bench.task import Problem, as_frame, seed_of
 
@@ -199,33 +200,6 @@ def _checked(answer: "pd.DataFrame", like: np.ndarray) -> np.ndarray:
     return rows
 
 
-@dataclass(frozen=True, repr=False)
-class Metric:
-    """A metric and where it applies.
-
-    Attributes:
-        value: (problem, estimate) -> number, lower is better.
-        about: what is measured, for captions.
-        applies: (problem, estimate) -> whether like meets like; see `bench.metrics.conditions`.
-        version: changes whenever the value may.
-        digits: how many a table prints after the point.
-        unit: of the value, for captions; "" for numbers without one.
-    """
-
-    value: Callable[[Problem, SCM], float]
-    about: str
-    applies: Condition
-    version: int = 1
-    digits: int = 3
-    unit: str = "standard deviations of the node"
-
-    def __repr__(self) -> str:
-        where = self.applies.__name__
-        return (
-            f"Metric({self.about!r}, unit {self.unit or 'none'}, version {self.version}, {where})"
-        )
-
-
 def _of_draws(
     value: Callable[[Problem, SCM], float], about: str, applies: Condition, unit: str = ""
 ) -> Metric:
@@ -233,7 +207,7 @@ def _of_draws(
     return Metric(value, about, applies, version=2, digits=4, unit=unit)
 
 
-METRICS: dict[str, Metric] = {
+OWN: dict[str, Metric] = {
     "noise": Metric(noise, "RMSE of the query rows' noise (residual abduction)", residual_noise),
     "sample": Metric(sample, "RMSE of rows generated from the true query noise", additive_noise),
     "intervention": Metric(
@@ -280,6 +254,8 @@ METRICS: dict[str, Metric] = {
         unit=Metric.unit,
     ),
 }
+
+METRICS = Metrics(OWN)
 """Every metric by its name, in the order of tables.
 
 `METRICS[name].value(problem, estimate)` is a number, lower is better, where

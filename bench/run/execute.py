@@ -166,7 +166,7 @@ class _Run:
         from bench.metrics import METRICS
         from bench.run.shape import name_metrics
 
-        return name_metrics({name: metric.version for name, metric in METRICS.items()})
+        return name_metrics(METRICS.versions())
 
     def _launch(self, todo: Sequence[Cell]) -> bool:
         """Computes cells, noted in run.json before and after; returns whether it was stopped."""

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 HELD_BYTES = 256 * 2**20
 SERIES_BYTES = 16 * 2**20
 REASON_MOST = 300
-KNOWN = name_metrics({name: metric.version for name, metric in METRICS.items()})
 
 
 class Abandoned(Exception):
@@ -232,7 +231,7 @@ class Scorer:
     def _score(self, header: Header) -> tuple[Header, Any]:
         _, problem = next(reversed(self.held.values()))
         estimate = _estimate(problem, self.channel, header)
-        told: Header = {"kind": "scored", "known": KNOWN}
+        told: Header = {"kind": "scored", "known": name_metrics(METRICS.versions())}
         try:
             if problem.score:
                 return {**told, "metrics": problem.score(estimate), "nodes": {}}, ()

@@ -11,6 +11,7 @@ import pytest
 
 from bench.analysis.outputs import publish
 from bench.cli.parser import main
+from bench.laws import LAWS
 from tests.made_rows import record, write
 
 SMOKE = ["run", "--suite", "lorch", "--preset", "smoke"]
@@ -171,7 +172,7 @@ def test_list_says_what_there_is(capsys):
 
 def test_check_prints_every_law(capsys):
     assert main(["check", "linear"]) == 0
-    assert "16 passed, 0 failed" in capsys.readouterr().out
+    assert f"{len(LAWS)} passed, 0 failed" in capsys.readouterr().out
     assert main(["check", "tests.laws.broken_methods:Transposed"]) == 2
     assert "FAIL  orients the collider" in capsys.readouterr().out
 
@@ -180,27 +181,6 @@ def test_the_module_runs_as_a_command(tmp_path):
     command = [sys.executable, "-m", "bench", "list", "suites"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "lorch" in found.stdout
-
-
-def test_a_new_method_passes_the_laws_at_once(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert main(["new-method", "nearest"]) == 0
-    assert "python -m bench check nearest:Nearest" in capsys.readouterr().out
-    assert main(["check", "nearest:Nearest"]) == 0
-    assert Path("test_nearest.py").exists()
-    fails_with(capsys, ["new-method", "nearest"], "exists already")
-    fails_with(capsys, ["new-method", "Not-a-name"], "no name for a method")
-
-
-def test_a_new_method_in_a_checkout_gets_its_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for folder in ("baselines", "tests"):
-        Path(folder).mkdir()
-    Path("pyproject.toml").write_text('[project.entry-points."condfip_bench.methods"]\n')
-    assert main(["new-method", "nearest"]) == 0
-    assert 'nearest = "baselines.nearest:Nearest"' in Path("pyproject.toml").read_text()
-    assert Path("baselines/nearest.py").exists() and Path("tests/test_nearest.py").exists()
-    assert "pip install -e ." in capsys.readouterr().out
 
 
 @pytest.fixture()
@@ -250,13 +230,3 @@ def test_everything_is_made_again_from_records(two_runs, capsys):
     assert {"results.csv", "report.html", "tables/noise.tex", "figures/bars.png"} <= made
     assert "4 cells" in printed(capsys, "merge", "results/second", "known", "results/both")
     assert "known" in printed(capsys, "list", "published")
-
-
-@pytest.mark.parametrize("what", ["suite", "metric"])
-def test_a_new_suite_and_a_new_metric_pass_their_tests_at_once(what, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert "wrote" in printed(capsys, f"new-{what}", "swing")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_swing.py"]
-    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert found.returncode == 0, found.stdout
-    fails_with(capsys, [f"new-{what}", "swing"], "exists already")

@@ -62,6 +62,14 @@ def test_the_interval_of_one_edge_is_that_of_least_squares(linear):
     assert high - low == pytest.approx(2 * 1.653 * error, rel=0.2)
 
 
+def test_an_effect_goes_from_its_first_value_to_its_second(linear):
+    question = parse_effect(["x=1,4", "on=y"], list(rows()))
+    told = answer(Asked(Dataset.of(rows(), GRAPH), [], [question], 0), Here(linear))
+    slope = np.polyfit(rows()["x"], rows()["y"], 1)[0]
+    found = told[name_of("effect", "x=1,4 on=y", "y", "effect")]["value"]
+    assert found == pytest.approx(3 * slope)
+
+
 def test_a_draw_and_rows_of_a_column_are_answered(linear):
     table = effects(linear, rows(), GRAPH, {"x": Draw("normal", 5, 0.1)})
     plain = effects(linear, rows(), GRAPH, {"x": 5.0})

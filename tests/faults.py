@@ -30,7 +30,7 @@ FILES = ("pyproject.toml", "README.md", "constraints.txt")
 HEAVY = ("torch", "pandas", "networkx", "scipy.stats", "sklearn.ensemble", "hypothesis", "pytest")
 PYTEST = ("-q", "-rfE", "--tb=no", "-p", "no:cacheprovider")
 LIMIT_S, LIMIT_ALL_S = 600, 3600
-NOTICED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+NOTICED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 HEADER = "| fault | file | noticed by |\n|---|---|---|"
 
 

@@ -7,7 +7,7 @@ order of first appearance is the order to show.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def read_results(runs: Run | Sequence[Run], shown: Shown = EVERYTHING) -> pd.Dat
         if not found.current:
             raise ValueError(f"no results in {folder}: no cell is recorded")
         rows += [row for record in found.current for row in rows_of(record, folder.name)]
-    frame = _in_order(pd.DataFrame(rows))
+    frame = _in_order(_with_defaults(pd.DataFrame(rows)))
     cell = ["suite", "task", "method"]
     first = frame.groupby(cell, sort=False)["run"].transform("first")
     twice = frame[frame["run"] != first]
@@ -150,6 +150,23 @@ def _versions(frame: pd.DataFrame) -> list[str]:
 def as_asked(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows under the method's own name: a control has two, by what it bounds, and is one cell."""
     return frame.assign(method=frame["asked"])
+
+
+def _with_defaults(frame: pd.DataFrame) -> pd.DataFrame:
+    """A record that is older than an axis of its suite was made with the axis's default."""
+    for axis in axes_of(frame):
+        older = frame[axis].isna()
+        for suite in frame["suite"][older].unique():
+            default = _default(suite, axis)
+            if default is not MISSING:
+                frame.loc[older & (frame["suite"] == suite), axis] = default
+    return frame
+
+
+@cache
+def _default(suite: str, axis: str) -> object:
+    kind = find_suite(suite).kind if suite in _suites() else None
+    return {f.name: f.default for f in fields(kind)}.get(axis, MISSING) if kind else MISSING
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:

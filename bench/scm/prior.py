@@ -5,7 +5,7 @@ Two variants: `lorch` (AVICI) draws features for each node and a noise scale for
 one standard deviation between the nodes of a linear Gaussian SCM, and has unmixed OUT ranges.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -40,6 +40,8 @@ class Family:
         scenario: of `SCENARIOS`. variant: of `VARIANTS`.
         alpha, shift: factor on the mechanisms' or the noise's ranges (paper, tables 4-9).
         noise: of `NOISES`, "" for the scenario's own: Gaussian IN, Laplace OUT.
+        noise_scale, length_scale: of every node, in place of the prior's draws; 0 for these. See
+            `bench.scm.noise` for what a scale is; lengths are those of random features.
     """
 
     scenario: str
@@ -47,6 +49,8 @@ class Family:
     shift: str = ""
     alpha: float = 1.0
     noise: str = ""
+    noise_scale: float = 0.0
+    length_scale: float = 0.0
 
     @property
     def mechanism(self) -> str:
@@ -62,15 +66,17 @@ class Family:
     def draw(self) -> Draw:
         """Draws the ranges of the mechanisms."""
         ranges = IN if self.side == "IN" else OUT[self.variant]
+        if self.length_scale:
+            ranges = replace(ranges, length=((self.length_scale, self.length_scale),))
         stretch = self.alpha if self.shift == "mechanism" else 1.0
         return Draw(ranges, stretch, shared=self.variant == "causica")
 
 
 def draw_scms(
-    family: Family, graph_kind: str, d: int, batch: int, generator: Generator
+    family: Family, graph_kind: str, d: int, batch: int, generator: Generator, edges: float = 0
 ) -> BatchedSCM:
-    """Draws `batch` SCMs (float32) on graphs of one kind."""
-    return on_graphs(family, draw_graphs(graph_kind, batch, d, generator), generator)
+    """Draws `batch` SCMs (float32) on graphs of one kind; `edges` per node, 0: the prior's."""
+    return on_graphs(family, draw_graphs(graph_kind, batch, d, generator, edges), generator)
 
 
 def on_graphs(family: Family, adjacency: Tensor, generator: Generator) -> BatchedSCM:
@@ -88,5 +94,7 @@ def _scale(family: Family, level: Tensor, generator: Generator) -> Tensor:
     draws = torch.rand(level.shape, generator=generator, device=generator.device)
     if family.variant == "causica" and family.scenario == "LIN_IN":
         draws = draws[:, :1].expand_as(draws)
-    stretch = family.alpha if family.shift == "noise" else 1.0
-    return stretch * (low + (high - low) * draws)
+    scale = low + (high - low) * draws
+    if family.noise_scale:
+        scale = torch.full_like(scale, family.noise_scale)
+    return scale * (family.alpha if family.shift == "noise" else 1.0)

@@ -14,11 +14,14 @@ import torch
 from bench.scm.base import AdditiveSCM, TrueSCM
 from bench.scm.batched import BatchedSCM
 from bench.scm.floor import Floor, bounds
+from bench.scm.graphs import check_edges
 from bench.scm.noise import NOISES
 from bench.scm.prior import GRAPH_KINDS, SCENARIOS, SHIFTS, VARIANTS, Family, draw_scms
 from bench.suite import Settings, Suite
 from bench.suites.draws import REACHES, interventions, scm_rows
 from bench.task import Dataset, Problem, Task, column_names, seed_of
+
+SET = ("density", "noise_scale", "length_scale")  # in place of the prior's draws where not 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,8 @@ class LorchTask(Task):
             ranges, the draws within them stay the same.
         graph_kind: of `GRAPH_KINDS`. d: nodes. n_context, n_query: rows.
         reach: of `REACHES`, how far interventions go.
+        density: edges per node. noise_scale, length_scale: of every node, see `Family`. 0: as the
+            prior draws them.
     """
 
     variant: str
@@ -42,14 +47,18 @@ class LorchTask(Task):
     alpha: float = 1.0
     noise: str = ""
     reach: str = "quantile"
+    density: float = 0.0
+    noise_scale: float = 0.0
+    length_scale: float = 0.0
 
     family = "lorch"
-    scm_free = Task.scm_free | {"shift", "alpha", "reach"}
+    scm_free = Task.scm_free | {"shift", "alpha", "reach", *SET}
 
     @property
     def prior(self) -> Family:
         """The cell of the prior."""
-        return Family(self.scenario, self.variant, self.shift, self.alpha, self.noise)
+        drawn = Family(self.scenario, self.variant, self.shift, self.alpha, self.noise)
+        return replace(drawn, noise_scale=self.noise_scale, length_scale=self.length_scale)
 
     def problem(self) -> Problem:
         """Draws the SCM, its rows and its interventions, each from a stream of its own."""
@@ -63,8 +72,8 @@ class LorchTask(Task):
             self.seed,
         )
         stream = partial(seed_of, *words)
-        scm = draw_scms(self.prior, self.graph_kind, self.d, 1, _generator(stream("scm")))
-        scm = scm.to(torch.float64)
+        cell = self.prior, self.graph_kind, self.d
+        scm = draw_scms(*cell, 1, _generator(stream("scm")), self.density).to(torch.float64)
         _, context = scm_rows(scm, self.n_context, partial(stream, "context"))
         noise, query = scm_rows(scm, self.n_query, partial(stream, "query"))
         names = column_names(self.d)
@@ -93,14 +102,21 @@ def _generator(seed: int) -> torch.Generator:
 
 
 def settle(settings: Settings) -> Settings | None:
-    """The settings without a shift by 1; None where the graph kind is of the other distribution.
+    """The settings without a shift by 1, and without lengths where nothing has one.
+
+    Returns:
+        None where the graph kind is of the other distribution.
 
     Raises:
-        ValueError: an alpha that says not what it stretches.
+        ValueError: an alpha that says not what it stretches; a density that graphs of the kind
+            cannot have.
     """
     side = str(settings["scenario"]).split("_")[1]
     if settings["graph_kind"] not in GRAPH_KINDS[side]:
         return None
+    check_edges(str(settings["graph_kind"]), float(settings["density"]))
+    if str(settings["scenario"]).startswith("LIN"):
+        settings = {**settings, "length_scale": 0.0}
     if settings["alpha"] == 1:
         return {**settings, "shift": ""}
     if not settings["shift"]:
@@ -126,6 +142,7 @@ LORCH = Suite(
         "alpha": (1.0,),
         "noise": ("",),
         "reach": ("quantile",),
+        **dict.fromkeys(SET, (0.0,)),
     },
     presets={
         "smoke": [{"d": (10,), "scms": (1,), "n_context": (50,), "n_query": (50,)}],

@@ -51,6 +51,16 @@ def test_an_axis_of_a_suites_own_is_a_column_and_a_block(tmp_path):
     assert [(row[0], row[1].mean) for row in table.rows] == [("1", 1.0), ("10", 10.0)]
 
 
+def test_a_run_from_before_an_axis_joins_one_from_after(tmp_path):
+    before = write(tmp_path / "before", [record("gp", {"noise": 0.1})])
+    after = write(
+        tmp_path / "after", [record("linear", {"noise": 0.2}, density=0.0, reach="quantile")]
+    )
+    frame = read_results([before, after])
+    assert frame["density"].tolist() == [0, 0] and set(frame["reach"]) == {"quantile"}
+    assert not set(younger) & set(metric_table(frame, "noise", "show").header), "one block"
+
+
 def test_an_axis_may_have_the_name_of_another_column(tmp_path):
     frame = read_results(write(tmp_path / "own", [record(suite="s:S", launch=3)]))
     assert frame["launch_"].tolist() == [3] and frame["launch"].tolist() == [0]

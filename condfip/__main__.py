@@ -16,6 +16,9 @@ from condfip.paper.method import SHIPPED
 from condfip.training import RESUME
 
 BAD_INPUT, INTERRUPTED = 1, 130
+MODELS = ("condfip", "amortized")
+CHECKPOINT = "file of weights; default: the shipped ones"
+THREADS = "default: as torch finds them"
 LOGS = {
     "Cond-FiP, encoder": "small-encoder.csv",
     "Cond-FiP, decoder": "small-decoder.csv",
@@ -53,17 +56,17 @@ def parser() -> argparse.ArgumentParser:
     _train_options(commands.add_parser("train", help="pretrain Cond-FiP or amortized-gp"))
     _infer_options(commands.add_parser("infer", help="sample from the model of a table"))
     info = commands.add_parser("info", help="what a checkpoint is")
-    info.add_argument("checkpoint", nargs="?", type=Path, default=SHIPPED)
+    info.add_argument("checkpoint", nargs="?", type=Path, default=SHIPPED, help=CHECKPOINT)
     info.set_defaults(run=run_info)
     verify = commands.add_parser("verify", help="our networks beside answers of the published code")
     verify.add_argument("file", type=Path, help="NPZ file of weights, inputs and answers")
     verify.set_defaults(run=run_verify)
     speed = commands.add_parser("speed", help="training and the paper's sizes on this machine")
-    speed.add_argument("--threads", type=int, default=1)
+    speed.add_argument("--threads", type=int, default=1, help="default: 1")
     speed.add_argument("--paper", action="store_true", help="time the paper's sizes too")
     speed.set_defaults(run=run_speed)
     plot = commands.add_parser("plot", help="draw the curves of a training run")
-    plot.add_argument("folder", type=Path)
+    plot.add_argument("folder", type=Path, help="of the run")
     plot.add_argument("--out", type=Path, help="default: FOLDER/curve.png")
     plot.set_defaults(run=run_plot)
     keep = commands.add_parser("keep", help="write a run into one small file to go on from")
@@ -71,13 +74,15 @@ def parser() -> argparse.ArgumentParser:
     keep.add_argument("--out", type=Path, default=RESUME, help="folder")
     keep.set_defaults(run=run_keep)
     scaling = commands.add_parser("scaling", help="draw the shipped weights' errors over training")
-    scaling.add_argument("--out", type=Path, default=Path("scaling.png"))
+    scaling.add_argument("--out", type=Path, default=Path("scaling.png"), help="a figure's file")
     scaling.set_defaults(run=run_scaling)
     ablation = commands.add_parser("ablation", help="networks trained otherwise, side by side")
-    ablation.add_argument("model", nargs="?", choices=("condfip", "amortized"), default="condfip")
+    ablation.add_argument(
+        "model", nargs="?", choices=MODELS, default="condfip", help="whose; default: condfip"
+    )
     ablation.add_argument("--steps", type=int, help="of every network; default: 600, 400")
     ablation.add_argument("--out", type=Path, help="default: runs/ablation-MODEL")
-    ablation.add_argument("--threads", type=int, default=0)
+    ablation.add_argument("--threads", type=int, default=0, help=THREADS)
     ablation.set_defaults(run=run_ablation)
     add_goals(commands)
     return top
@@ -90,6 +95,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
         choices=(*STAGES, "both", JOINT, "amortized"),
         help="what to train, or amortized-gp",
     )
+    add = command.add_argument_group("the run").add_argument
     add("--preset", help="default: small; of amortized: broad")
     add("--minutes", type=float, default=0.0, help="of work in each stage; its schedule ends there")
     add("--steps", type=int, help="of each stage; default: the preset's")
@@ -98,9 +104,10 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     add("--encoder", type=Path, help="checkpoint to train the decoder on; default: OUT's")
     add("--begin", type=Path, help="checkpoint whose weights a new run starts from")
     add("--device", default="cpu", help="cpu, cuda, cuda:1")
-    add("--threads", type=int, default=0)
-    add("--seed", type=int, default=0)
+    add("--threads", type=int, default=0, help=THREADS)
+    add("--seed", type=int, default=0, help="of weights and draws; default: 0")
     add("--every", type=int, default=100, help="steps between validations")
+    add = command.add_argument_group("in place of the preset's").add_argument
     add("--chunk", type=int, help="datasets held in memory at once")
     add("--rate", type=float, help="peak learning rate")
     add("--effect", type=float, help="weight of the errors of effects in the decoder's loss")
@@ -120,9 +127,9 @@ def _infer_options(command: argparse.ArgumentParser) -> None:
         "--do", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="as in bench run"
     )
     add("--counterfactual", action="store_true", help="the table's own rows under --do")
-    add("--seed", type=int, default=0)
-    add("--checkpoint", type=Path, default=SHIPPED)
-    add("--device", default="cpu")
+    add("--seed", type=int, default=0, help="of the draws; default: 0")
+    add("--checkpoint", type=Path, default=SHIPPED, help=CHECKPOINT)
+    add("--device", default="cpu", help="cpu, cuda, cuda:1")
     command.set_defaults(run=run_infer)
 
 

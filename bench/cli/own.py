@@ -43,8 +43,9 @@ from bench.task import Dataset
 SAMPLED = 10_000  # rows, where --n says nothing
 
 
-def add_own_options(part: argparse.ArgumentParser) -> None:
+def add_own_options(parser: argparse.ArgumentParser) -> None:
     """Options of a run on one's own table."""
+    part = parser.add_argument_group("a table of your own")
     part.add_argument("--data", type=Path, metavar="FILE", help="your own table, CSV or parquet")
     about = "edge list (source,target), GML, GraphML, DOT, JSON or a matrix; or its text"
     part.add_argument("--graph", metavar="FILE", help=about)

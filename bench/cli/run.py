@@ -20,10 +20,27 @@ from bench.suites.files import DATA_DIR
 SHARED = 0.9
 
 
-def add_options(part: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of every run, of a suite or of a table of one's own."""
-    part.add_argument("--methods", default="", help="a,b, module:Class, NAME=PATH, or all")
-    part.add_argument("--jobs", type=int, default=os.cpu_count())
+    part = parser.add_argument_group("what to compute")
+    about = "a,b, module:Class, NAME=PATH; default: those of `list methods` that are default"
+    part.add_argument("--methods", default="", metavar="A,B", help=about)
+    part.add_argument("--seed", type=int, default=0, help="of all draws; default: 0")
+    part.add_argument("--out", type=Path, metavar="DIR", help="default: results/SUITE-PRESET")
+    about = "methods whose finished cells are computed again"
+    part.add_argument("--force", default="", metavar="METHODS", help=about)
+    about = f"failed cells to compute again: some of {', '.join(FAILED)} (default: all), or none"
+    part.add_argument("--retry", default=",".join(FAILED), metavar="STATUSES", help=about)
+    about = "compute cells again that lack a metric"
+    part.add_argument("--fill", action="store_true", help=about)
+    part.add_argument("--dry-run", action="store_true", help="only say what would run")
+    part.add_argument("--quiet", action="store_true", help="no progress")
+    _machine_options(parser.add_argument_group("how, and within which limits"))
+
+
+def _machine_options(part: argparse._ArgumentGroup) -> None:
+    about = "cells at once; default: cores"
+    part.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help=about)
     about = "local, dask, or any joblib backend (loky, ray, ..., module:NAME)"
     part.add_argument("--backend", default="local", metavar="NAME", help=about)
     about = "the method runs in a virtual environment of its own; repeatable"
@@ -35,25 +52,26 @@ def add_options(part: argparse.ArgumentParser) -> None:
     part.add_argument("--timeout", type=seconds, default="1h", metavar="20m", help=about)
     about = "of a cell, private pages; default: 90%% of the memory / jobs; 0: no limit"
     part.add_argument("--max-mem", type=size, metavar="4G", help=about)
-    part.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    part.add_argument("--seed", type=int, default=0)
-    part.add_argument("--out", type=Path, metavar="DIR", help="default: results/SUITE-PRESET")
-    part.add_argument("--force", default="", metavar="METHODS", help="compute these again")
-    part.add_argument("--retry", default=",".join(FAILED), metavar="STATUSES")
-    about = "compute cells again that lack a metric"
-    part.add_argument("--fill", action="store_true", help=about)
-    part.add_argument("--dry-run", action="store_true", help="only say what would run")
-    part.add_argument("--quiet", action="store_true")
+    about = "where methods that can choose compute; default: auto, a GPU where there is one"
+    part.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help=about)
 
 
-def add_suite_options(part: argparse.ArgumentParser) -> None:
+def add_suite_options(parser: argparse.ArgumentParser) -> None:
     """Options of a suite's run."""
-    part.add_argument("--suite", help="a registered name, or module:NAME")
-    part.add_argument("--preset", default="quick")
+    part = parser.add_argument_group("a suite of problems")
+    part.add_argument("--suite", metavar="NAME", help="see `list suites`, or module:NAME")
+    about = "which part of its grid; default: quick (most suites: smoke, quick, paper)"
+    part.add_argument("--preset", default="quick", help=about)
+    about = "only the tasks with these settings, as in --where d=10,20 scenario=RFF_IN"
+    part.add_argument(
+        "--where", nargs="+", default=[], metavar="AXIS=VALUES", action="extend", help=about
+    )
+    about = "other values on axes of the grid, as in --set n_context=50,100 density=2"
+    part.add_argument(
+        "--set", nargs="+", default=[], metavar="AXIS=VALUES", action="extend", help=about
+    )
     about = "folder of files that a suite reads (chamber, sachs)"
     part.add_argument("--data-dir", type=Path, metavar="DIR", help=about)
-    part.add_argument("--where", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
-    part.add_argument("--set", nargs="+", default=[], metavar="AXIS=VALUES", action="extend")
 
 
 def run_suite(

@@ -10,13 +10,13 @@ def add_goals(commands: argparse._SubParsersAction) -> None:
     """`goals` and its options; `python -m condfip` has it too."""
     command = commands.add_parser("goals", help="what is to be reached, and where we stand")
     add = command.add_argument
-    add("--checkpoint", type=Path, default=SHIPPED)
+    add("--checkpoint", type=Path, default=SHIPPED, help="default: the shipped weights")
     add("--only", nargs="+", default=(), metavar="GOAL", help="floor, scarce, speed, ...")
     add("--dims", nargs="+", type=int, default=(10, 20), help="of RFF and LIN; 10 20 50 100")
     add("--scms", type=int, default=1, help="of each graph kind; 3 for the paper's number")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="of the problems; default: 0")
     add("--cache", type=Path, help="folder that keeps the rivals' scores between runs")
-    add("--threads", type=int, default=1)
+    add("--threads", type=int, default=1, help="default: 1")
     command.set_defaults(run=run_goals)
 
 

@@ -53,9 +53,8 @@ def test_an_axis_of_a_suites_own_is_a_column_and_a_block(tmp_path):
 
 def test_a_run_from_before_an_axis_joins_one_from_after(tmp_path):
     before = write(tmp_path / "before", [record("gp", {"noise": 0.1})])
-    after = write(
-        tmp_path / "after", [record("linear", {"noise": 0.2}, density=0.0, reach="quantile")]
-    )
+    younger = {"density": 0.0, "reach": "quantile"}
+    after = write(tmp_path / "after", [record("linear", {"noise": 0.2}, **younger)])
     frame = read_results([before, after])
     assert frame["density"].tolist() == [0, 0] and set(frame["reach"]) == {"quantile"}
     assert not set(younger) & set(metric_table(frame, "noise", "show").header), "one block"

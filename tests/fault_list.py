@@ -71,7 +71,7 @@ FAULTS = (
     ),
     Fault(
         "`sample` of a stranger's estimate draws whole residual rows",
-        "bench/method.py",
+        "bench/loaded.py",
         "rows = rng.integers(len(residuals), size=(n, len(self.names)))",
         "rows = rng.integers(len(residuals), size=(n, 1))",
         (f"{VERBS}::test_noise_is_drawn_for_each_node_alone",),
@@ -264,7 +264,7 @@ FAULTS = (
     Fault(
         "`table --like` takes contexts of other sizes",
         "bench/analysis/paper.py",
-        'wanted = {"d": figure.d, "n_context": figure.n_context, "alpha": figure.alpha}',
+        'wanted: dict[str, Any] = {"d": figure.d, "n_context": figure.n_context, "alpha": figure.alpha}',
         'wanted = {"d": figure.d, "alpha": figure.alpha}',
         (f"{TABLES}::test_a_table_of_the_paper_leaves_out_what_was_drawn_otherwise",),
     ),
@@ -340,10 +340,10 @@ FAULTS = (
         (f"{RECORDS}::test_the_last_line_of_a_cell_wins_and_other_keys_are_stale",),
     ),
     Fault(
-        "comments change a method's fingerprint",
+        "docstrings change a method's fingerprint",
         "bench/run/fingerprint.py",
-        "DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)",
-        "DOCUMENTED = (ast.Module, ast.ClassDef)",
+        "if documented and ast.get_docstring(node, clean=False) is not None:",
+        "if False:",
         ("tests/run/test_fingerprint.py",),
     ),
     # questions and answers
@@ -374,7 +374,7 @@ FAULTS = (
         "baselines/linear.py",
         "return x @ self.weights + self.constant",
         "return x @ self.weights",
-        ("tests/baselines/test_methods.py::test_linear_mechanisms_are_found"),
+        ("tests/baselines/test_methods.py::test_linear_mechanisms_are_found",),
     ),
     Fault(
         "attention over parents may add up to more than one",

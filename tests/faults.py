@@ -37,7 +37,7 @@ HEADER = "| fault | file | noticed by |\n|---|---|---|"
 def main() -> int:
     """Tries the faults that are asked for and prints a table of them."""
     options = parser().parse_args()
-    chosen = [fault for fault in FAULTS if options.only in fault.words()]
+    chosen = [f for f in FAULTS if not options.only or any(w in f.words() for w in options.only)]
     for fault in chosen:
         broken(fault)
     for module in HEAVY:
@@ -57,7 +57,8 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     about = "run all default tests for each fault, not only those that it names"
     found.add_argument("--all", action="store_true", help=about)
-    found.add_argument("--only", default="", metavar="WORD", help="faults with this in their words")
+    about = "faults with one of these in their words, file or tests"
+    found.add_argument("--only", nargs="+", default=[], metavar="WORD", help=about)
     found.add_argument("--jobs", type=int, default=1, metavar="N", help="faults at once; default 1")
     return found
 

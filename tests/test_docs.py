@@ -13,6 +13,7 @@ from condfip.__main__ import main as condfip_main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "bench" / "docs").glob("*.md"))
+MAPS = [ROOT / name for name in ("CONTRIBUTING.md", "AGENTS.md")]
 LINK = re.compile(r"\]\(([^)#]+)\)")
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
 COMMANDS = {"python -m bench ": main, "python -m condfip ": condfip_main}
@@ -67,10 +68,19 @@ def test_a_page_runs_as_printed(page, tmp_path, monkeypatch, capsys):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", [ROOT / "README.md", *MAPS, *PAGES], ids=lambda path: path.stem)
 def test_links_lead_somewhere(page):
     local = [link for link in LINK.findall(page.read_text()) if "://" not in link]
     assert all((page.parent / link).exists() for link in local), local
+
+
+PLACE = re.compile(r"`((?:bench|baselines|condfip|tests|results)/[^`]*)`")
+
+
+@pytest.mark.parametrize("page", MAPS, ids=lambda path: path.stem)
+def test_the_map_names_what_there_is(page):
+    named = [place for place in PLACE.findall(page.read_text()) if "NAME" not in place]
+    assert named and not [place for place in named if not (ROOT / place).exists()]
 
 
 def test_every_page_is_one_click_from_the_readme():

@@ -1,6 +1,5 @@
 """Problems and suites: names, streams, interventions, the floor, and what a method may see."""
 
-import dataclasses
 import json
 import pickle
 from dataclasses import dataclass, replace
@@ -219,10 +218,6 @@ def test_where_filters_and_says_when_nothing_is_left():
     assert {(t.scenario, t.d) for t in kept} == {("RFF_IN", 20)}
     with pytest.raises(ValueError, match="no task"):
         suite.where(suite.tasks("quick"), d=50)
-
-
-def test_a_dataset_holds_nothing_but_rows_names_and_graph():
-    assert {f.name for f in dataclasses.fields(Dataset)} == {"rows", "names", "adjacency"}
 
 
 @pytest.mark.parametrize(

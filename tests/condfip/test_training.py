@@ -9,20 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.registry import load_suite
 from bench.task import seed_of
 from condfip.__main__ import main
 from condfip.checkpoint import build, load, read, write
 from condfip.paper import stage as stage_module
 from condfip.paper import train as train_module
-from condfip.paper.ablation import COLUMNS, ablate
 from condfip.paper.config import JOINT, PAPER, SMALL, SMOKE, STAGES, Config, PriorConfig
 from condfip.paper.model import CondFiPModel
 from condfip.paper.stage import LOSSES, Stage, decoder_loss, encoder_loss
 from condfip.paper.train import Plan, run_plan
 from condfip.prior import Batch, draw_batch
 from condfip.run import Diverged, Run, rate_factor
-from condfip.training import KEPT_BYTES, RESUME, Folder, keep, train
+from condfip.training import Folder, keep, train
 
 CPU = torch.device("cpu")
 
@@ -373,30 +371,3 @@ def test_training_needs_torch_numpy_and_safetensors_only(tmp_path, stage):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "step 1: loss" in done.stdout and (tmp_path / "model.safetensors").exists()
-
-
-def test_the_ablation_trains_each_network_once_and_sets_it_beside_the_paper(tmp_path):
-    tasks = load_suite("lorch", preset="smoke", scenario=list(COLUMNS), graph_kind=["er", "ws"])
-    rows = list(ablate(tmp_path, 1, tasks, SMOKE))
-    assert [row[:5] for row in rows[1:4]] == [
-        ["19", "noise_smoothed", "encoder", kind, "10"] for kind in ("LIN", "RFF", "both")
-    ]
-    assert len(rows) == 1 + 5 * 3 and rows[1][6].endswith("(paper 0.21)")
-    written = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*/model.safetensors")}
-    assert rows == list(ablate(tmp_path, 1, tasks, SMOKE))
-    assert len(written) == 8 and written == {p: p.stat().st_mtime_ns for p in written}
-    trained = load(tmp_path / "both-LIN" / "model.safetensors").config
-    assert trained.decoder.prior.mechanisms == ("LIN",)
-    assert load(tmp_path / "LIN-both" / "model.safetensors").config.decoder.prior.mechanisms == (
-        "LIN",
-        "RFF",
-    )
-
-
-def test_the_training_of_the_next_weights_can_be_gone_on_with():
-    states = list(RESUME.glob("*"))
-    assert sum(state.stat().st_size for state in states) <= KEPT_BYTES
-    for state in states:
-        run = Run.load(state, lambda header: Stage.restored(header, CPU))
-        assert run.step > 0 and run.progress < 1
-        assert run.trainee.config.model.network == "published"

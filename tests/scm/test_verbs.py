@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.method import complete
+from bench.loaded import complete
 from bench.registry import load_method
 from bench.scm.base import AdditiveSCM
 from bench.scm.do import Draw, Scale, Shift

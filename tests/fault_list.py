@@ -370,11 +370,11 @@ FAULTS = (
         ("tests/baselines/test_methods.py::test_every_method_keeps_the_laws[linear]",),
     ),
     Fault(
-        "least squares has no constant",
+        "least squares counts no degrees of freedom",
         "baselines/linear.py",
-        "return x @ self.weights + self.constant",
-        "return x @ self.weights",
-        ("tests/baselines/test_methods.py::test_linear_mechanisms_are_found",),
+        "freedom = max(len(design) - len(size), 1)",
+        "freedom = len(design)",
+        (f"{ANSWERS}::test_samples_have_the_noise_that_the_degrees_of_freedom_say",),
     ),
     Fault(
         "attention over parents may add up to more than one",

@@ -1,6 +1,6 @@
 """The laws every method keeps; `check` tries them on one method and says which it breaks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from bench.laws.laws import LAWS
 from bench.laws.trial import LawBroken, Trial
@@ -10,7 +10,7 @@ from bench.run.environment import one_thread
 __all__ = ["LAWS", "check"]
 
 
-def check(name: str, laws: Iterable[str] = LAWS) -> Iterable[tuple[str, str]]:
+def check(name: str, laws: Sequence[str] = ()) -> Iterable[tuple[str, str]]:
     """Tries on a method the laws that every method keeps: units, order, seeds, do(), and others.
 
     Args:
@@ -29,6 +29,7 @@ def check(name: str, laws: Iterable[str] = LAWS) -> Iterable[tuple[str, str]]:
         >>> broken
         ''
     """
+    laws = laws or list(LAWS)
     if unknown := [law for law in laws if law not in LAWS]:
         raise ValueError(f"unknown law {unknown[0]}; there are {', '.join(LAWS)}")
     method = load_method(name)

@@ -255,7 +255,7 @@ OWN: dict[str, Metric] = {
     ),
 }
 
-METRICS = Metrics(OWN)
+METRICS: Metrics = Metrics(OWN)
 """Every metric by its name, in the order of tables.
 
 `METRICS[name].value(problem, estimate)` is a number, lower is better, where

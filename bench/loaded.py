@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.method import EXTRAS, Estimate, member
+from bench.method import EXTRAS, member
 from bench.scm.base import SCM, to_array
 from bench.scm.do import Do, Settled, settle
 from bench.task import Dataset, Problem, Task
@@ -127,7 +127,7 @@ class LoadedMethod:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def complete(fitted: Estimate, data: Dataset, noise_space: str = "additive") -> SCM:
+def complete(fitted: Any, data: Dataset, noise_space: str = "additive") -> SCM:
     """The five verbs of whatever a method's `fit` returned."""
     return fitted if isinstance(fitted, SCM) else Completed(fitted, data, noise_space)
 
@@ -136,12 +136,12 @@ class Completed(SCM):
     """`noise` and `generate` of a stranger's model, with the other verbs made from them.
 
     Args:
-        fitted: what the method's `fit` returned.
+        fitted: what the method's `fit` returned: an `Estimate`, whose optional members may lack.
         data: the context rows and the graph that it was fitted to.
         noise_space: see `bench.method.Method`.
     """
 
-    def __init__(self, fitted: Estimate, data: Dataset, noise_space: str) -> None:
+    def __init__(self, fitted: Any, data: Dataset, noise_space: str) -> None:
         super().__init__(data.names)
         self.fitted, self.data, self.noise_space = fitted, data, noise_space
         for name in EXTRAS:

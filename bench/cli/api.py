@@ -76,16 +76,35 @@ def page() -> str:
             members = [(f"{name}.{n}", m) for n, m in verbs(thing)]
             parts += [_block(n, m, inspect.getdoc(m) or "") for n, m in members]
         if name == "METRICS":
-            lines = (f"| `{n}` | {m.about} | {m.unit or '-'} |" for n, m in METRICS.items())
-            parts.append("\n".join(["| name | what | unit |", "| --- | --- | --- |", *lines]))
+            lines = ((n, m.about.replace("|", "\\|"), m.unit or "-") for n, m in METRICS.items())
+            rows = [f"| `{n}` | {about} | {unit} |" for n, about, unit in lines]
+            parts.append("\n".join(["| name | what | unit |", "| --- | --- | --- |", *rows]))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def _block(name: str, thing: Any, text: str) -> str:
     """A signature and a docstring, its sections and examples as they stand in the source."""
-    head = f"{name}{inspect.signature(thing)}" if inspect.isfunction(thing) else ""
+    head = f"{name}{_signature(thing)}" if inspect.isfunction(thing) else ""
     body = textwrap.indent(text, "    " if head else "")
-    return f"```text\n{head}\n{body}".rstrip().replace("\n\n\n", "\n\n") + "\n```"
+    return "\n".join(["```text", *filter(None, (head, body.rstrip())), "```"])
+
+
+def _signature(thing: Any) -> inspect.Signature:
+    """How a function is called; a default that is no plain value is written `...`."""
+    said = inspect.signature(thing)
+    plain = (str, int, float, type(None), type)  # a parameter without default has a type there
+    kept = [
+        p if isinstance(p.default, plain) else p.replace(default=_Some())
+        for p in said.parameters.values()
+    ]
+    return said.replace(parameters=kept)
+
+
+class _Some:
+    """A default that is told in the docstring."""
+
+    def __repr__(self) -> str:
+        return "..."
 
 
 if __name__ == "__main__":

@@ -130,8 +130,12 @@ def streamed(jobs: Iterator[Job], workers: int, backend: str) -> Generator[Answe
             flight[job.index] = job
             yield job
 
+    def stop() -> None:
+        for run in runs:
+            stop_run(run)
+
     with ExitStack() as ending:
-        ending.callback(lambda: [stop_run(run) for run in runs])
+        ending.callback(stop)
         if backend == "loky":
             ending.callback(lambda: get_reusable_executor().shutdown(wait=True, kill_workers=True))
         if backend == "ray":

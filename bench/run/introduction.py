@@ -50,12 +50,12 @@ class Introduction:
         """
         worker = self.worker
         base = worker.prepare(self.job.home, self.job.device)
-        starter = worker.scoring if what == "scorer" else base
+        starter = worker.scoring if what == "scorer" and worker.scoring else base
         if what == "method" and self.job.python:
             base = starter = worker.abroad(self.job.home, self.job.device, self.job.python)
         waiting = until(START_S, self.stop)
         try:
-            return starter.start(what, header, parent or base.child, waiting)
+            return starter.start(what, header, parent or starter.child, waiting)
         except (Closed, Broken) as error:
             if what == "cell":
                 raise

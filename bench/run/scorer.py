@@ -128,7 +128,7 @@ class Asked(SCM):
     def _rows(self, verb: str, df: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
         rows, series = to_array(df, self.names), self.series.get(verb)
         place = series.place(rows, do) if series else None
-        if place is None:
+        if series is None or place is None:
             return as_frame(self._numbers({"verb": verb}, (rows,), [do], len(rows)), self.names)
         if series.answers is None:
             count = len(series.dos) * len(rows)
@@ -140,7 +140,7 @@ class Asked(SCM):
         self, words: Header, rows: tuple, dos: Sequence[Do | None], count: int
     ) -> np.ndarray:
         """The answers to one question under each do(), below each other, [count, D]."""
-        packed, more = [], []
+        packed, more = list[Any](), list[np.ndarray]()
         for do in dos:
             told, values = pack(do or {}, self.names)
             packed.append([told, len(more)])
@@ -169,7 +169,7 @@ def _estimate(problem: Problem, channel: Channel, header: Header) -> SCM:
     asked = Asked(problem.data.names, channel, header, foreseen(problem))
     if not header["bare"]:
         return asked
-    whole = Completed(TwoVerbs(asked), problem.data, asked.noise_space)
+    whole: Any = Completed(TwoVerbs(asked), problem.data, asked.noise_space)
     whole.label, whole.can_draw = asked.label, False
     return whole
 

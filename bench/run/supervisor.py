@@ -59,7 +59,7 @@ class Computation:
     def _scorer(self) -> Child:
         self.worker.prepare(self.job.home, self.job.device)
         if self.worker.scorer is None:
-            self.worker.scorer = self.introduction.start("scorer", {}, self.worker.scoring.child)
+            self.worker.scorer = self.introduction.start("scorer", {})
         return self.worker.scorer
 
     @contextlib.contextmanager

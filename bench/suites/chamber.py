@@ -94,7 +94,7 @@ class ChamberTask(Task):
         return rows[rng.permutation(len(rows))]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ChamberSuite(Suite):
     """Scenarios are the environments that are found in the rows."""
 

@@ -152,16 +152,19 @@ def settle(settings: Settings) -> Settings:
     return settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SachsSuite(Suite):
     """Conditions are the shipped one and those of --data-dir."""
 
     def tasks(self, preset: str = "quick", seed: int = 0, **axes: object) -> list[Task]:
         """See `Suite`."""
         there = (OBSERVATIONAL, *conditions())
-        found = {"axes": {**self.axes, "condition": there}}
-        found["choices"] = {**self.choices, "condition": there}
-        return Suite.tasks(replace(self, **found), preset, seed, **axes)
+        found = replace(
+            self,
+            axes={**self.axes, "condition": there},
+            choices={**self.choices, "condition": there},
+        )
+        return Suite.tasks(found, preset, seed, **axes)
 
 
 SACHS = SachsSuite(

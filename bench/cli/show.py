@@ -164,7 +164,8 @@ def plot_command(options: argparse.Namespace) -> int:
     frame = _results(options, runs)
     for kind in options.kind or ():
         if not PLOTS[kind].fits(frame):
-            raise ValueError(f"these results have not what the plot {kind} needs")
+            lacking = ", ".join(run.name for run in runs)
+            raise ValueError(f"plot {kind} needs {PLOTS[kind].needs}, which {lacking} lacks")
     folder = options.out or runs[0] / "figures"
     for path in write_figures(frame, folder, options.kind or ()):
         print(path)

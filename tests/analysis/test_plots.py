@@ -191,7 +191,7 @@ def test_the_command_draws_what_fits_or_what_is_asked(smoke, capsys):
 
 def test_a_plot_that_the_run_cannot_fill_is_one_line(smoke, capsys):
     for kind in ("pairs", "alpha"):
-        fails_with(capsys, ["plot", str(smoke), "--kind", kind], f"not what the plot {kind} needs")
+        fails_with(capsys, ["plot", str(smoke), "--kind", kind], f"plot {kind} needs")
 
 
 def test_methods_without_a_problem_in_common_are_not_compared():

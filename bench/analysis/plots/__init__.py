@@ -48,6 +48,7 @@ PLOTS: dict[str, Kind] = {
         partial(sweeps.sweep, axis="d"),
         sweeps.draw_sweep,
         partial(_swept, axis="d"),
+        needs="several values of the axis d",
     ),
     "rows": Kind(
         "Error against the number of context rows; bars are standard errors. Hollow, dotted: the "
@@ -55,12 +56,14 @@ PLOTS: dict[str, Kind] = {
         sweeps.rows_numbers,
         sweeps.draw_sweep,
         partial(_swept, axis="n_context"),
+        needs="several values of the axis n_context",
     ),
     "alpha": Kind(
         "Error against the strength of a shift; bars are standard errors.",
         sweeps.alpha_numbers,
         sweeps.draw_sweep,
         partial(_swept, axis="alpha"),
+        needs="several values of the axis alpha",
     ),
     "reach": Kind(
         "Error under interventions that go beyond the data: at a quantile inside, at the edge, and "
@@ -68,24 +71,28 @@ PLOTS: dict[str, Kind] = {
         sweeps.reach_numbers,
         sweeps.draw_sweep,
         partial(_swept, axis="reach"),
+        needs="several values of the axis reach",
     ),
     "graph": Kind(
         "Error against the distance of the given graph from the true one.",
         sweeps.graph_numbers,
         sweeps.draw_sweep,
         _corrupted,
+        needs="corrupted graphs on the axis given",
     ),
     "axis": Kind(
         "Error against an axis of the suite's own; bars are standard errors.",
         sweeps.own_numbers,
         sweeps.draw_sweep,
         lambda frame: sweeps.own_axis(frame) is not None,
+        needs="an axis of numbers of its own with several values",
     ),
     "heatmap": Kind(
         "Mean error, written; its colour is the ratio to the best method that is no control.",
         errors.bar_numbers,
         errors.draw_heatmap,
         _many,
+        needs="more than six panels of problems",
     ),
     "over-reference": Kind(
         "Geometric mean of error / best reference over SCMs, with bootstrap intervals (95 %) over "
@@ -93,6 +100,7 @@ PLOTS: dict[str, Kind] = {
         errors.floor_ratios,
         errors.draw_floor,
         _floored,
+        needs="errors beside those of a reference",
     ),
     "runtime": Kind(
         "Error against time; the line joins the methods that no faster one matches.",
@@ -106,12 +114,14 @@ PLOTS: dict[str, Kind] = {
         comparisons.rank_numbers,
         comparisons.draw_ranks,
         comparisons.can_rank,
+        needs="three methods with SCMs in common",
     ),
     "profile": Kind(
         "Share of SCMs on which a method is within a factor of the best one there.",
         comparisons.profile_numbers,
         comparisons.draw_profile,
         comparisons.can_profile,
+        needs="errors above zero of methods with SCMs in common",
     ),
     "draws": Kind(
         "One problem of each kind: graph, data and F of one edge, quantiles of each node "
@@ -119,6 +129,7 @@ PLOTS: dict[str, Kind] = {
         problems.problem_numbers,
         problems.draw_problems,
         _known,
+        needs="problems with a truth that can be made again",
     ),
     "nodes": Kind(
         "Error of F by number of parents, of methods fitted again to one SCM a kind at the "
@@ -128,6 +139,7 @@ PLOTS: dict[str, Kind] = {
         fits.draw_nodes,
         lambda frame: _known(frame) and bool(fits.node_methods(fits.one_a_kind(frame))),
         refits=True,
+        needs="problems with a truth, and a method that can be fitted again",
     ),
     "mechanism": Kind(
         "F of one node over one parent, true and predicted, other parents at their means.",
@@ -135,6 +147,7 @@ PLOTS: dict[str, Kind] = {
         fits.draw_mechanism,
         _known,
         refits=True,
+        needs="problems with a truth that can be made again",
     ),
     "pairs": Kind(
         "Query rows and as many draws of the best method that fits fast, nodes with most edges.",
@@ -142,6 +155,7 @@ PLOTS: dict[str, Kind] = {
         fits.draw_pairs,
         lambda frame: can_remake(frame) and not _known(frame) and fits.can_pair(frame),
         refits=True,
+        needs="real data, and a method that can be fitted again",
     ),
 }
 

@@ -25,9 +25,12 @@ class Kind:
     """A kind of plot: called with the rows of a run (`read_results`) it draws them.
 
     Attributes:
-        about: its caption. numbers: rows of a run -> what the plot shows, one row a mark.
-        draw: numbers -> figure. fits: whether a run has what the plot needs.
+        about: its caption.
+        numbers: rows of a run -> what the plot shows, one row a mark.
+        draw: numbers -> figure.
+        fits: whether a run has what the plot needs.
         refits: whether `numbers` makes problems and fits methods again, which takes a while.
+        needs: what a run has to have, in words.
     """
 
     about: str
@@ -35,6 +38,7 @@ class Kind:
     draw: Callable[[pd.DataFrame], Figure]
     fits: Callable[[pd.DataFrame], bool]
     refits: bool = False
+    needs: str = "results"
 
     def __call__(self, frame: pd.DataFrame) -> Drawing:
         """The plot of a run."""

@@ -21,13 +21,15 @@ class Recipe:
     """How a network is trained.
 
     Attributes:
-        steps: at most. batch: rows a step, 0 for all.
+        steps: at most.
+        batch: rows a step, 0 for all.
         learning_rate: its maximum where it is annealed (linear warm-up over a twentieth of the
             steps, then cosine to zero), else its constant value.
         betas, eps, weight_decay: of AdamW.
         held_out: share of the context that decides when to stop.
-        check_every: steps between looks at it. patience: steps without a gain of `tolerance`
-            before training ends. best: keep the best weights met, else the last.
+        check_every: steps between looks at it.
+        patience: steps without a gain of `tolerance` before training ends.
+        best: keep the best weights met, else the last.
     """
 
     steps: int

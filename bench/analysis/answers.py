@@ -23,8 +23,9 @@ class Told:
     """What one method says of one node.
 
     Attributes:
-        mean: under do. effect: its difference from what is compared. low, high: of the effect, NaN
-            where the method knows no interval.
+        mean: under do.
+        effect: its difference from what is compared. low, high: of the effect, NaN where the method
+            knows no interval.
     """
 
     mean: float = math.nan
@@ -39,7 +40,8 @@ class Answered:
 
     Attributes:
         kind, text: "do" or "effect", and how it was written.
-        nodes: {node: {method: what it says}}. values: {node that is set: (lowest, highest)}.
+        nodes: {node: {method: what it says}}.
+        values: {node that is set: (lowest, highest)}.
         missing: {method: why it has no answer}.
     """
 

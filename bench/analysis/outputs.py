@@ -36,7 +36,9 @@ class Outputs:
     """What was written, and what to print of it.
 
     Attributes:
-        tables: of what was asked for. figures: paths. notes: what was left out, a line each.
+        tables: of what was asked for.
+        figures: paths.
+        notes: what was left out, a line each.
         counts: {status: cells} of what was asked for.
     """
 

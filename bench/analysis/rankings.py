@@ -79,7 +79,8 @@ class Friedman:
 
     Attributes:
         mean_ranks: {method: rank}, best first. chi2, p: of "all methods rank alike".
-        n: blocks. cd: mean ranks closer than this are not told apart at 5 %.
+        n: blocks.
+        cd: mean ranks closer than this are not told apart at 5 %.
     """
 
     mean_ranks: pd.Series

@@ -30,7 +30,9 @@ class Shown:
     """What of a run is to be shown; empty: everything.
 
     Attributes:
-        methods: by name. where: {axis: values, as text or numbers}. tasks: by name.
+        methods: by name.
+        where: {axis: values, as text or numbers}.
+        tasks: by name.
     """
 
     methods: Sequence[str] = ()

@@ -24,7 +24,9 @@ class Own:
     """A table and a graph of one's own, as they were read.
 
     Attributes:
-        frame: the nodes' columns, float64. graph: over these columns. notes: a line each.
+        frame: the nodes' columns, float64.
+        graph: over these columns.
+        notes: a line each.
         file: to read other columns of.
     """
 

@@ -25,9 +25,11 @@ class Cell:
     """One method on one task.
 
     Attributes:
-        task: names the problem. method: a registered name, `module:Class`, or either with `=PATH`.
-        device: where the method may compute. generator: fingerprint of the source that makes the
-            problem. environment: of the method's own packages, where it has one.
+        task: names the problem.
+        method: a registered name, `module:Class`, or either with `=PATH`.
+        device: where the method may compute.
+        generator: fingerprint of the source that makes the problem.
+        environment: of the method's own packages, where it has one.
     """
 
     task: Task

@@ -29,7 +29,8 @@ class Environment:
     """A method's own environment.
 
     Attributes:
-        requirements: the file. folder: of the virtual environment, built or to be built.
+        requirements: the file.
+        folder: of the virtual environment, built or to be built.
         sha: of the file's text and Python's version.
     """
 

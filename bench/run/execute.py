@@ -46,13 +46,19 @@ class Order:
     """What the user asked for.
 
     Attributes:
-        tasks, methods: the grid. generator: fingerprint of the source that makes its problems.
-        folder: of the results. jobs: workers. device: of the methods.
-        force: methods to run again. retry: failed statuses to run again. fill: whether cells that
-            lack a metric are run again.
+        tasks, methods: the grid.
+        generator: fingerprint of the source that makes its problems.
+        folder: of the results.
+        jobs: workers.
+        device: of the methods.
+        force: methods to run again.
+        retry: failed statuses to run again.
+        fill: whether cells that lack a metric are run again.
         environments: of methods that have one of their own.
         backend, scheduler, limits: see `bench.run.backends` and `Limits`.
-        command: as typed. dry: only say what would run. quiet: say only failures.
+        command: as typed.
+        dry: only say what would run.
+        quiet: say only failures.
         finish: folder -> whatever is to be written and printed at the end.
     """
 

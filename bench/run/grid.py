@@ -25,8 +25,10 @@ class Known:
     """Which cells need not be run: those with a record that answers to what they are now.
 
     Attributes:
-        records: of the run's folder. run: names the run.
-        force: methods to run again. retry: failed statuses to run again.
+        records: of the run's folder.
+        run: names the run.
+        force: methods to run again.
+        retry: failed statuses to run again.
         fill: what names the metrics that there are; a record of other ones will not do. None:
             whatever metrics a record has will do.
         sources, facts: of the methods met so far.

@@ -21,7 +21,8 @@ class Introduction:
     """The processes that one job needs, started below its worker.
 
     Attributes:
-        facts: what the method said of itself, as far as it got. seconds: that it took to import.
+        facts: what the method said of itself, as far as it got.
+        seconds: that it took to import.
     """
 
     def __init__(self, worker: Worker, job: Job) -> None:

@@ -19,11 +19,16 @@ class Job:
     """One cell on its way to a worker.
 
     Attributes:
-        index: its number in the run. cell: names it, see `bench.run.shape.cell_of`.
+        index: its number in the run.
+        cell: names it, see `bench.run.shape.cell_of`.
         task: pickled, for the process that scores. suite, settings: of the task.
-        method: as asked for. module: where its class is. device: where it may compute.
-        seed: of the method's own randomness. limits: see `Limits`.
-        run: names the run, so that all of it can be stopped. home: the folder of `module:Class`.
+        method: as asked for.
+        module: where its class is.
+        device: where it may compute.
+        seed: of the method's own randomness.
+        limits: see `Limits`.
+        run: names the run, so that all of it can be stopped.
+        home: the folder of `module:Class`.
         python: interpreter of the method's own environment, "" where it has none.
     """
 
@@ -47,7 +52,8 @@ class Answer:
     """How a job ended.
 
     Attributes:
-        index, cell: of the job. status, reason: as in a record. log: the whole text of a failure.
+        index, cell: of the job. status, reason: as in a record.
+        log: the whole text of a failure.
         facts: what the method said of itself, as far as it got: source, version, role, ...
         result: metrics, nodes, columns and seen_in_training, as far as they are known.
         run: seconds and memory.

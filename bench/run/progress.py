@@ -28,7 +28,9 @@ class Progress:
     """Counts cells and says so; entered for as long as the run computes.
 
     Attributes:
-        waiting: not taken. under_way: cell -> when it was taken. counts: by status.
+        waiting: not taken.
+        under_way: cell -> when it was taken.
+        counts: by status.
 
     Args:
         todo: cells to compute. workers: how many run at a time; None where nobody knows.

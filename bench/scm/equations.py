@@ -97,7 +97,8 @@ class Equation:
         z: the distribution of the published noise.
         rule: one column [N] a parent -> [N], or a number where there is no parent.
         parents: node numbers, each below the node's own.
-        scale: of the noise. term: how z enters, None as it is; other terms need `Gaussians`.
+        scale: of the noise.
+        term: how z enters, None as it is; other terms need `Gaussians`.
     """
 
     z: Draws

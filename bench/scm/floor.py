@@ -72,8 +72,11 @@ class Observed:
     """What the context says of one node.
 
     Attributes:
-        node: its number. x: parents [N, P]. y: the node [N].
-        variance: of its noise. heavy: whether that is Laplace.
+        node: its number.
+        x: parents [N, P].
+        y: the node [N].
+        variance: of its noise.
+        heavy: whether that is Laplace.
     """
 
     node: int

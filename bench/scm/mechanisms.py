@@ -28,7 +28,8 @@ class Linear:
     """F = w . x + c.
 
     Attributes:
-        weight: [E + 1]; bias: [B * D].
+        weight: [E + 1];
+        bias: [B * D].
     """
 
     weight: Tensor
@@ -79,7 +80,8 @@ class Ranges:
     """Uniform ranges of the parameters; several ranges mean one drawn for each graph.
 
     Attributes:
-        weight: of absolute linear weights, whose sign is random; bias: of both mechanisms.
+        weight: of absolute linear weights, whose sign is random;
+        bias: of both mechanisms.
         length, scale: of random features.
     """
 
@@ -104,7 +106,8 @@ class Draw:
     """What a mechanism is drawn with.
 
     Attributes:
-        ranges: of the parameters; stretch: a factor on all of them (the shift alpha).
+        ranges: of the parameters;
+        stretch: a factor on all of them (the shift alpha).
         shared: one set of features for all nodes of an SCM (the variant `causica`).
     """
 

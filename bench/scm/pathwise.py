@@ -24,7 +24,9 @@ class Kernel:
     """constant + sum_j linear_j x_j x'_j + sum_s a_s exp(-|(x - x') inverse_s|^2 / 2).
 
     Attributes:
-        constant: variance. linear: variances [P]. smooth: (a, inverse lengths [P]) of each scale.
+        constant: variance.
+        linear: variances [P].
+        smooth: (a, inverse lengths [P]) of each scale.
     """
 
     constant: float

@@ -37,7 +37,8 @@ class Family:
     """One cell of the prior.
 
     Attributes:
-        scenario: of `SCENARIOS`. variant: of `VARIANTS`.
+        scenario: of `SCENARIOS`.
+        variant: of `VARIANTS`.
         alpha, shift: factor on the mechanisms' or the noise's ranges (paper, tables 4-9).
         noise: of `NOISES`, "" for the scenario's own: Gaussian IN, Laplace OUT.
         noise_scale, length_scale: of every node, in place of the prior's draws; 0 for these. See

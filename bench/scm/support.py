@@ -29,8 +29,9 @@ class Range:
     """The range of each column of a context [N, D].
 
     Attributes:
-        low, high: least and greatest value. inner: quantiles between which `EDGE` of the rows are
-            not, [2, D]. deviation: standard deviation, all [D].
+        low, high: least and greatest value.
+        inner: quantiles between which `EDGE` of the rows are not, [2, D].
+        deviation: standard deviation, all [D].
     """
 
     low: np.ndarray

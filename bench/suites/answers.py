@@ -55,8 +55,12 @@ class Asked:
     """Questions about a table.
 
     Attributes:
-        data: all rows. dos: (as written, do) of each question. effects: of one node on another.
-        n: rows to sample. seed: of the samples and the draws. bootstrap: fits, 0: none.
+        data: all rows.
+        dos: (as written, do) of each question.
+        effects: of one node on another.
+        n: rows to sample.
+        seed: of the samples and the draws.
+        bootstrap: fits, 0: none.
         folder: of the files, None: none are written.
     """
 

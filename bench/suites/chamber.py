@@ -51,7 +51,8 @@ class ChamberTask(Task):
     """One split of the rows.
 
     Attributes:
-        rows: "measured" or "made". scenario: the environment of the query.
+        rows: "measured" or "made".
+        scenario: the environment of the query.
         n_context, n_query: rows; fewer begin more.
     """
 

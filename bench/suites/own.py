@@ -74,7 +74,8 @@ class AnswerTask(OwnTask):
 
     Attributes:
         questions: JSON of [words after each --do, words after each --effect].
-        n: rows to sample. bootstrap: fits to rows drawn again, 0: what the estimate knows.
+        n: rows to sample.
+        bootstrap: fits to rows drawn again, 0: what the estimate knows.
         folder: where the rows of the answers are written.
     """
 

@@ -99,7 +99,7 @@ class AdditiveSCM(SCM):
         if self.context.size <= SHOWN_NUMBERS or "centred" in vars(self):
             total = self.context.var(0)
             left = np.divide(self.centred.var(0), total, out=np.ones_like(total), where=total > 0)
-            columns["explained"] = [f"{100 * (1 - share):.0f} %" for share in left]
+            columns["explained"] = [f"{round(100 * (1 - share))} %" for share in left.tolist()]
         return self.adjacency, columns
 
     @cached_property

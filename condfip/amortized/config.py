@@ -93,7 +93,12 @@ class Config:
         return cls(**(values | parts))
 
 
-BROAD = Config(model=ModelConfig(own=True, gate=True), prior=PriorConfig(noises=0.4, beyond=1 / 3))
+BROAD = Config(
+    model=ModelConfig(own=True, gate=True),
+    prior=PriorConfig(noises=0.4, beyond=1 / 3),
+    warmup=200,
+    plateau=0.5,
+)
 BENCHMARK = replace(BROAD, name="benchmark", prior=PriorConfig(benchmark=1.0, noises=0.0))
 SMOKE = replace(
     BROAD,

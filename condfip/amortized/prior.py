@@ -5,7 +5,7 @@ Letters: B tasks, N rows (context first, then queries), P parents (padded), W hi
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
 import torch
@@ -25,6 +25,7 @@ BEYOND = (0.5, 6.0)  # standard deviations that a query is beyond its context, l
 MOVED = (0.1, 1.0)  # share of such a query's values, log-uniform
 DROPPED = 0.2  # share of parents without effect, where any have none
 CHUNK = 12  # tasks of one source at a time
+LARGEST = 50.0  # context deviations; a task with a greater value would outweigh all others
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Tasks:
         scale = scale.clamp(min=1e-12)
         return cls(x, (f - mean) / scale, (y - mean) / scale, mask, context)
 
+    def tame(self) -> Self:
+        """Those whose values are all within `LARGEST`."""
+        most = torch.maximum(self.x.abs().amax((1, 2)), self.f.abs().amax(1))
+        kept = torch.maximum(most, self.y.abs().amax(1)) <= LARGEST
+        return replace(self, **{k: getattr(self, k)[kept] for k in ("x", "f", "y", "mask")})
+
     @classmethod
     def join(cls, parts: list[Self]) -> Self:
         """One batch, padded to the most parents."""
@@ -74,8 +81,8 @@ def draw_tasks(config: PriorConfig, batch: int, context: int, generator: Generat
     while (left := batch - sum(len(p.x) for p in parts)) > 0:
         source = benchmark if _chance(generator) < config.benchmark else broad
         part = source(config, min(left, CHUNK), context, generator)
-        if len(part.x):
-            parts.append(part)
+        if len(part.x) and len((tame := part.tame()).x):
+            parts.append(tame)
     return Tasks.join(sorted(parts, key=lambda part: part.x.shape[2]))
 
 

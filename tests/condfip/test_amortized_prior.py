@@ -8,7 +8,7 @@ import torch
 from condfip.amortized import noise, prior
 from condfip.amortized.config import BROAD, PriorConfig
 from condfip.amortized.noise import FAMILIES, draw_shape
-from condfip.amortized.prior import draw_tasks
+from condfip.amortized.prior import LARGEST, Tasks, broad, draw_tasks
 
 # (family, parameters) of csuite, csuite-gmm, ecoli's and the OUT scenarios' noises, in the terms of
 # `FAMILIES`: Laplace is an exponential power of 1, an exponential a gamma of shape 1, and a mixture
@@ -66,3 +66,17 @@ def test_queries_beyond_the_context_are_as_many_and_as_far_as_they_should():
     assert 0.25 < torch.cat(outs).mean() < 0.9
     assert torch.cat(far).max() < 6.5
     assert BROAD.prior.beyond > 0
+
+
+def test_tasks_that_explode_are_not_trained_on():
+    x = torch.randn(3, 30, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    f = x.sum(2)
+    f[1, -1] = 1e4
+    tasks = Tasks.of(x, f, f, torch.ones(3, 2, dtype=torch.bool), 20)
+    assert torch.equal(tasks.tame().f, tasks.f[[0, 2]])
+    config = PriorConfig(benchmark=0.0, beyond=1 / 3)
+    raw = [broad(config, 12, 40, torch.Generator().manual_seed(s)).f for s in range(60)]
+    assert max(f.abs().max() for f in raw) > LARGEST
+    for s in range(8):
+        tasks = draw_tasks(config, 12, 40, torch.Generator().manual_seed(s))
+        assert tasks.f.abs().max() <= LARGEST and len(tasks.x) == 12

@@ -77,8 +77,8 @@ class LoadedMethod:
         """Whether it is a control that is shown the whole problem, not only its data."""
         return self.role != "baseline" and member(self.inner, "fit_problem") is not None
 
-    def seen_in_training(self, task: Task) -> bool | None:
-        """Whether training met SCMs like the task's, None where nothing was trained."""
+    def seen_in_training(self, task: Task) -> bool | str | None:
+        """Whether training met SCMs like the task's; "partly"; None where nothing was trained."""
         return member(self.inner, "seen_in_training")(task)
 
     def skip(self, dataset: Dataset) -> str | None:

@@ -94,8 +94,11 @@ class Pretrained(Method, Protocol):
     checkpoint_sha: str = ""
     pretrain_s: float | None = None
 
-    def seen_in_training(self, task: Task) -> bool | None:
-        """Says whether training met SCMs like the task's; None where nobody knows."""
+    def seen_in_training(self, task: Task) -> bool | str | None:
+        """Says whether training met SCMs like the task's.
+
+        "partly" where all but some axis of theirs was met; None where nobody knows.
+        """
         return None
 
 

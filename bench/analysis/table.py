@@ -20,6 +20,7 @@ from bench.analysis.results import (
     methods_of,
     values_of,
 )
+from bench.analysis.seen import told
 from bench.metrics import METRICS
 
 MISSING = ("error", "common", "show")
@@ -83,7 +84,8 @@ def _cells(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     rows = measured(frame, metric)
     rest = frame.drop_duplicates(cell).assign(metric=metric, value=np.nan)
     rows = pd.concat([rows, rest]).drop_duplicates(cell).sort_index()
-    return rows[[*cell, "scm", "role", "metric", "value", *axes_of(frame)]]
+    kept = [*cell, "scm", "role", "seen_in_training", "metric", "value", *axes_of(frame)]
+    return rows[kept]
 
 
 def _method_rows(
@@ -222,9 +224,14 @@ def _caption(frame: pd.DataFrame, metric: str) -> str:
     return (
         f"{METRICS[metric].about}{_unit(metric)}; mean (standard error) over {_range(counted)} "
         f"SCM{plural} each, lower is better, best method bold{controls}. "
-        f"{_test_note(frame, metric)}{', '.join(fixed)}{'.' if fixed else ''}"
+        f"{_test_note(frame, metric)}{_seen(frame, metric)}"
+        f"{', '.join(fixed)}{'.' if fixed else ''}"
         f"{PAPER if paper else ''}"
     ).strip()
+
+
+def _seen(frame: pd.DataFrame, metric: str) -> str:
+    return told(measured(frame, metric), SPREAD if SPREAD in axes_of(frame) else "")
 
 
 def _unit(metric: str) -> str:

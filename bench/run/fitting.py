@@ -26,6 +26,7 @@ from bench.run.environment import peak_device_mb, peak_memory_mb, reset_peak_mem
 from bench.run.fingerprint import fingerprint_of
 from bench.run.frames import BODY_MOST, Channel, Closed, Header, arrays_of
 from bench.run.sandbox import preserved_state, scratch_folder, seed_globals
+from bench.run.shape import SEEN
 from bench.scm.base import SCM, to_array
 from bench.scm.do import Do
 from bench.task import Dataset, Problem, Task, as_frame
@@ -223,7 +224,7 @@ class Fitting:
             seen = self.method.seen_in_training(_task(header))
         except ValueError:  # a table of one's own is no suite's task
             seen = None
-        return {"kind": "seen", "seen": None if seen is None else bool(seen)}, ()
+        return {"kind": "seen", "seen": seen if seen in SEEN else bool(seen)}, ()
 
     def _peaks(self) -> Header:
         peak, device = round(peak_memory_mb(), 1), peak_device_mb(self.device)

@@ -9,6 +9,7 @@ from typing import Any
 FINISHED = ("ok", "skipped")
 FAILED = ("error", "timeout", "oom")
 STATUSES = (*FINISHED, *FAILED)
+SEEN = (None, True, "partly", False)  # in training
 TEXT_MOST, LINE_MOST = 2000, 4 * 2**20
 NUMBER_MOST = 1e12  # of seconds, MiB and counts; more is no measurement
 
@@ -132,8 +133,8 @@ def _settings(settings: Mapping[str, Any], name: str) -> None:
 def _result(result: Mapping[str, Any]) -> None:
     if result["status"] not in STATUSES:
         raise Spoilt(f"its status is {clean(result['status'], 40)!r}")
-    if result.get("seen_in_training") not in (None, True, False):
-        raise Spoilt("its seen_in_training is neither true nor false")
+    if result.get("seen_in_training") not in SEEN:
+        raise Spoilt("its seen_in_training is neither true, partly nor false")
     for name, metric in result["metrics"].items():
         _text(name, "metrics")
         if not _is_metric(metric):

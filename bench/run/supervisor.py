@@ -10,6 +10,7 @@ from bench.run.frames import Broken, Closed, Header, Tick, text_of
 from bench.run.introduction import Introduction
 from bench.run.job import REASON_MOST, Answer, Ended, Job, Stopped, failed, measured
 from bench.run.processes import REAP_S, Child, Watch, unanswered, until
+from bench.run.shape import SEEN
 from bench.run.workers import Worker, pool_of, stopped_runs
 
 
@@ -135,9 +136,7 @@ class Computation:
         facts = self.introduction.facts
         if facts["checkpoint"] or facts["pretrain_s"] is not None:
             seen, _ = self._asked(cell, {"kind": "seen", **task}, b"", watch)
-            self.result["seen_in_training"] = (
-                seen.get("seen") if seen.get("seen") in (True, False) else None
-            )
+            self.result["seen_in_training"] = seen.get("seen") if seen.get("seen") in SEEN else None
         self.whole = True
 
     def _peaks(self, told: Header) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST = 5  # context rows
-LORCH = ("lorch", "lorch-lowdata", "lorch-large")
+FAMILY = "lorch"  # of tasks whose SCMs the prior draws, at the ranges of "IN"
 
 
 class AmortizedGP:
@@ -61,12 +61,24 @@ class AmortizedGP:
         """Seconds of training behind the weights."""
         return float(self.loaded.history["seconds"])
 
-    def seen_in_training(self, task: Task) -> bool:
-        """Whether the prior draws from the task's family of SCMs."""
+    def seen_in_training(self, task: Task) -> bool | str:
+        """Whether the prior draws SCMs and contexts like the task's.
+
+        "partly" where mechanisms are those of the prior, but noise, rows, nodes or reach are not,
+        or the graph is not the true one.
+        """
         said, prior = task.settings, self.loaded.config.prior
-        known = task.suite in LORCH and str(said.get("scenario")).endswith("_IN")
-        known = known and said.get("alpha") == 1 and prior.benchmark > 0
-        return known and (not said.get("noise") or prior.noises > 0)
+        known = task.family == FAMILY and str(said["scenario"]).endswith("_IN")
+        if not known or said["alpha"] != 1 or not prior.benchmark:
+            return False
+        met = (
+            not said["noise"]
+            and prior.rows[0] <= float(said["n_context"]) <= prior.rows[1]
+            and float(said["d"]) <= max(prior.nodes)
+            and (said["reach"] == "quantile" or prior.beyond > 0)
+            and said.get("given", "true") == "true"
+        )
+        return True if met else "partly"
 
     def skip(self, dataset: Dataset) -> str | None:
         """Statistics of a context need some rows."""

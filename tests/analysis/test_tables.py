@@ -50,6 +50,19 @@ def test_the_best_is_bold_and_what_is_not_worse_underlined():
     assert "<u>" not in render(table, "csv")
 
 
+def test_a_caption_says_what_was_seen_in_training():
+    frame = pd.concat(
+        pd.DataFrame(rows(three_methods(3), scenario=name)).assign(seen_in_training=seen)
+        for name, seen in {"LIN_IN": True, "RFF_IN": "partly", "LIN_OUT": False}.items()
+    )
+    frame.loc[frame["method"] != "mlp", "seen_in_training"] = None
+    said = "Seen in training: mlp true (LIN_IN), partly (RFF_IN), false (LIN_OUT). "
+    assert said in metric_table(frame, "noise").caption
+    assert "training" not in metric_table(frame[frame["method"] != "mlp"], "noise").caption
+    alike = frame[frame["scenario"] == "LIN_OUT"]
+    assert "mlp false. " in metric_table(alike, "noise").caption
+
+
 def test_nothing_is_underlined_where_no_test_could_reject():
     table = metric_table(pd.DataFrame(rows(three_methods(6))), "noise")
     assert not any(c.near for c in cells(table).values() if isinstance(c, Entry))

@@ -78,9 +78,14 @@ def test_more_rows_give_smaller_errors():
 def test_it_says_what_it_was_trained_on():
     method = AmortizedGP()
     tasks = {t.scenario: t for t in load_suite("lorch", "smoke")}
-    assert method.seen_in_training(tasks["RFF_IN"])
-    assert not method.seen_in_training(tasks["RFF_OUT"])
-    assert not method.seen_in_training(replace(tasks["LIN_IN"], suite="ecoli"))
+    seen, inside = method.seen_in_training, tasks["LIN_IN"]
+    assert seen(tasks["RFF_IN"]) is seen(inside) is True
+    assert seen(tasks["RFF_OUT"]) is seen(replace(inside, shift="noise", alpha=2.0)) is False
+    assert seen(load_suite("ecoli")[0]) is seen(load_suite("csuite")[0]) is False
+    others = [{"noise": "laplace"}, {"n_context": 2000}, {"d": 200}]
+    assert {seen(replace(inside, **other)) for other in others} == {"partly"}
+    graphs = load_suite("lorch-graph", "smoke", scenario="LIN_IN")
+    assert {t.given: seen(t) for t in graphs}["corrupt"] == "partly"
     assert method.pretrain_s > 0 and len(method.checkpoint_sha) == 64
     assert "parameters" in describe(SHIPPED)
 

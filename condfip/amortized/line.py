@@ -58,7 +58,7 @@ class Line:
 
     def draw(self, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
         """Of one node: a line of the posterior, parents [M, P] -> [M]."""
-        weights = rng.multivariate_normal(self.weights.cpu(), self.covariance.cpu())
+        weights = rng.multivariate_normal(self.weights.cpu().numpy(), self.covariance.cpu().numpy())
         return lambda x: weights[0] + x @ weights[1:]
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from bench.scm.base import AdditiveSCM, to_array
+from bench.scm.base import to_array
 from bench.scm.do import Do, settle
 from bench.standardised import StandardisedMechanisms
 from bench.task import Dataset, Task
 from condfip.amortized.model import InContextModel
-from condfip.amortized.nodes import Nodes
+from condfip.amortized.nodes import Node, Nodes
+from condfip.amortized.scale import Scale
+from condfip.amortized.scaled import ScaledSCM
 from condfip.amortized.weights import SHIPPED, Pretrained, load
 
 if TYPE_CHECKING:
@@ -122,13 +124,54 @@ class Mechanisms(StandardisedMechanisms):
         return self.scale > 0
 
 
-class InContextSCM(AdditiveSCM):
+class NodeSizes:
+    """Relative sizes of noise, in the data's order and units; see `condfip.amortized.scaled`."""
+
+    def __init__(self, mechanisms: Mechanisms) -> None:
+        self.mechanisms = mechanisms
+
+    @cached_property
+    def scales(self) -> dict[int, Scale]:
+        """Of nodes with parents, by the data's order."""
+        found = getattr(self.mechanisms.predict, "nodes", {})
+        order = self.mechanisms.order
+        return {int(order[j]): n.scale for j, n in found.items() if isinstance(n, Node)}
+
+    @cached_property
+    def varying(self) -> frozenset[int]:
+        """See `Sizes`."""
+        return frozenset(j for j, scale in self.scales.items() if scale.varies)
+
+    def __call__(self, x: np.ndarray, f: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
+        """See `Sizes`."""
+        m, answer = self.mechanisms, np.ones_like(f)
+        z = m.standardise(x) if self.varying & set(nodes) else x
+        for k, j in enumerate(nodes):
+            if j in self.varying:
+                place = m.place[j]
+                level = (f[:, k] - m.mean[place]) * m.inverse[place]
+                answer[:, k] = self.scales[j](z[:, m.parents[place]], level)
+        return answer
+
+
+class InContextSCM(ScaledSCM):
     """The estimate, with a posterior of F and intervals."""
 
     mechanisms: Mechanisms
 
     def __init__(self, data: Dataset, mechanisms: Mechanisms) -> None:
         super().__init__(data.names, data.adjacency, mechanisms, data.rows)
+        self.sizes = NodeSizes(mechanisms)
+
+    @property
+    def noise_dependence(self) -> dict[str, float]:
+        """For each node the chance that noise alike everywhere looks as uneven as this.
+
+        Below `condfip.amortized.scale.REJECTED` samples, intervals and counterfactuals take its
+        size to vary with the parents, which holds too where the noise came before a bend.
+        """
+        scales = self.sizes.scales
+        return {n: scales[j].chance if j in scales else 1.0 for j, n in enumerate(self.names)}
 
     def predict_mechanism(self, df: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.DataFrame]":
         """Mean and standard deviation of F of each node, given its parents in `df`."""
@@ -145,7 +188,9 @@ class InContextSCM(AdditiveSCM):
         """
         x = to_array(df, self.names)
         low, high = self._scores((1 - level) / 2), self._scores((1 + level) / 2)
-        middle, scale = self._mechanisms(x), np.hypot(self._deviations(x), self.noise_scale)
+        middle = self._mechanisms(x)
+        noise = self.noise_scale * self.sizes(x, middle, range(x.shape[1]))
+        scale = np.hypot(self._deviations(x), noise)
         return self._answer(middle + low * scale, df), self._answer(middle + high * scale, df)
 
     intervals = predict_interval  # the name that every estimate may have
@@ -169,8 +214,9 @@ class InContextSCM(AdditiveSCM):
         x = np.where(np.isnan(clamps), u, clamps)
         for nodes in ([j for j in level if np.isnan(clamps[0, j])] for level in self.levels):
             if nodes:
-                drawn = self.mechanisms(x, nodes) + normal[:, nodes] * self._deviations(x, nodes)
-                x[:, nodes] = u[:, nodes] + drawn
+                f = self.mechanisms(x, nodes)
+                noise = self.sizes(x, f, nodes) * u[:, nodes]
+                x[:, nodes] = f + normal[:, nodes] * self._deviations(x, nodes) + noise
         return x
 
     def _deviations(self, x: np.ndarray, nodes: Sequence[int] | None = None) -> np.ndarray:
@@ -211,9 +257,22 @@ class InContextSCM(AdditiveSCM):
         spread = gap.std(0)
         return gap * np.divide(self.noise_scale, spread, out=np.ones_like(spread), where=spread > 0)
 
+    @cached_property
+    def units(self) -> np.ndarray:
+        """See `ScaledSCM`; of left-out residuals."""
+        return self._units(self.left_out[0], self.own_sizes)
+
+    @cached_property
+    def own_sizes(self) -> np.ndarray:
+        """Of the noise of the rows of `left_out`."""
+        sizes = np.ones_like(self.left_out[0])
+        for j in self.sizes.varying:
+            sizes[:, j] = self.mechanisms.predict.nodes[self.mechanisms.place[j]].own_sizes
+        return sizes
+
     def _scores(self, chance: float) -> np.ndarray:
         gap, cavity = self.left_out
-        unit = np.hypot(np.sqrt(cavity), self.noise_scale)
+        unit = np.hypot(np.sqrt(cavity), self.noise_scale * self.own_sizes)
         z = np.divide(gap, unit, out=np.zeros_like(gap), where=unit > 0)
         n = len(z)
         wide = 0.5 + (chance - 0.5) * (n + 1) / n

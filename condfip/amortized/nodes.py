@@ -22,6 +22,7 @@ from condfip.amortized.features import ridge
 from condfip.amortized.kernel import Hyper, beyond, gain, solved
 from condfip.amortized.line import Line, evidence, fit_line
 from condfip.amortized.model import InContextModel
+from condfip.amortized.scale import Scale
 
 LEFT_OUT = 1000  # rows that are left out in turn where there are more than `EXACT_ROWS`
 IN_FAVOUR = 1.0  # of the line, in nats, before any row is seen
@@ -51,7 +52,8 @@ class Node:
         if solution is None:
             self.process = solve_any(hyper.kernel, x, target, noise)
             few = slice(0, LEFT_OUT)
-            _, gap, cavity = _one(solved(hyper.of_rows(few), x[None, few], y[None, few]))
+            found = solved(hyper.of_rows(few), x[None, few], y[None, few])
+            _, gap, cavity = (part[0] for part in found)
         else:
             dual, gap, cavity = solution
             self.process = Exact.of(hyper.kernel, x, noise, dual)
@@ -84,6 +86,25 @@ class Node:
         """
         of_line = self.line.gap[: len(self.gap)], self.line.cavity[: len(self.gap)]
         return mixed(self.plain, of_line, (self.gap, self.cavity))
+
+    @cached_property
+    def scale(self) -> Scale:
+        """How the size of the noise depends on the parents."""
+        gap, cavity = (t.cpu().numpy() for t in self.left_out())
+        total = np.square(gap).mean()
+        noise = max(total - cavity.mean(), 0.5 * total, 1e-300)
+        return Scale.of(*self._seen, gap / np.sqrt(cavity + noise))
+
+    @property
+    def own_sizes(self) -> np.ndarray:
+        """Relative sizes of the noise of left-out rows."""
+        return self.scale(*self._seen)
+
+    @cached_property
+    def _seen(self) -> tuple[np.ndarray, np.ndarray]:
+        """Parents of left-out rows and F there: left out too, F would depend on the child."""
+        x = self.x[: len(self.gap)]
+        return x.cpu().numpy(), self.mean(x).cpu().numpy()
 
     def draw(self, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
         """A function of the posterior, of line or process, hyper-parameters kept."""
@@ -183,10 +204,6 @@ def _plainness(gap: Tensor, of_line: Tensor) -> float:
     process, line = kinds.logsumexp(1).tolist()
     plain = 1 / (1 + math.exp(min(process - line - IN_FAVOUR, 100.0)))
     return plain * (1 - float(kinds[0].softmax(0)[-1]))
-
-
-def _one(solution: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(part[0] for part in solution)
 
 
 class Root:

@@ -17,6 +17,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from bench.scm.tabulated import Bumps
+
 CONSTANT = 1.0  # variance of the constant, in units of the child's variance
 JITTER = 1e-10  # on the diagonal, in units of the prior variance
 QUIET = 1e-5  # variance of a component that no answer would show
@@ -193,7 +195,10 @@ class Process:
     def mean(self, here: Tensor) -> Tensor:
         """F at parents [M, P]: [M]."""
         size = max(1, BLOCK // len(self.rows))
-        return torch.cat([self._mean(rows) for rows in here.split(size)])
+        answer = torch.cat([self._mean(rows) for rows in here.split(size)])
+        for j, bumps in self._own:
+            answer.add_(bumps(here[:, j]))
+        return answer
 
     def variance(self, here: Tensor) -> Tensor:
         """The posterior variance of F at parents [M, P]: [M]."""
@@ -206,9 +211,6 @@ class Process:
 
     def _mean(self, here: Tensor) -> Tensor:
         answer = here @ self.line + self.level
-        for j, weight in self._own:
-            gap = (here[:, j, None] - self.rows[:, j]) * self.hyper.inverse[0, 0, j]
-            answer.addmv_((-0.5 * gap.square()).exp_(), self.dual, alpha=weight)
         if not self._audible:
             return answer
         here = here * self.hyper.inverse[0]
@@ -229,8 +231,10 @@ class Process:
         return amplitudes[: int(loud[-1]) + 1].tolist() if len(loud) else []
 
     @cached_property
-    def _own(self) -> list[tuple[int, float]]:
-        return [(j, float(variance[0])) for j, variance in self.hyper.audible().items()]
+    def _own(self) -> list[tuple[int, Bumps]]:
+        weights = {j: v[0] * self.dual for j, v in self.hyper.audible().items()}
+        lengths = self.hyper.length[0].exp().tolist()
+        return [(j, Bumps.of(self.rows[:, j], w, lengths[j])) for j, w in weights.items()]
 
     @cached_property
     def _there(self) -> Tensor:

@@ -23,10 +23,9 @@ def _draws(scm: AdditiveSCM, count: int, seed: int) -> Iterator[AdditiveSCM]:
     Raises:
         ValueError: the estimate cannot say which those are.
     """
-    draws = getattr(scm, "draws", None)
-    if draws is None:
+    if scm.draws is None:
         raise ValueError("the estimate has no draws: it does not know how sure its mechanisms are")
-    return draws(count, seed)
+    return scm.draws(count, seed)
 
 
 def quantiles(

@@ -4,17 +4,15 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from bench.metrics import METRICS
 from bench.run.environment import peak_memory_mb
 from bench.task import Problem, Task
+from condfip.amortized.front import front, seconds
 from condfip.amortized.goals import HEADER, OURS, TASKS, Bench, Goal, mean
-
-if TYPE_CHECKING:
-    from bench.loaded import LoadedMethod
 
 SIMPLE = ("linear", "additive", "gp")
 ROBUST = ("lad", "linear", "gp")
@@ -227,28 +225,6 @@ def speed(bench: Bench) -> Iterator[Goal]:
         yield Goal(f"seconds d={d}, 400 rows", bar, ours, told)
 
 
-def seconds(method: "LoadedMethod", problem: Problem) -> tuple[float, float]:
-    """Of the processor, for a fit and all queries; and the error of the noise."""
-    problem.interventions  # noqa: B018 - the truth's own time does not count
-    start = time.process_time()
-    estimate = method.fit_problem(problem, 0)
-    errors = [METRICS[metric].value(problem, estimate) for metric in TASKS]
-    return time.process_time() - start, errors[0]
-
-
-def front(bench: Bench) -> Iterator[Goal]:
-    """Error against seconds: gp in few steps and in all, and ours; the bar is gp's error."""
-    for n in (100, 400, 1000):
-        tasks = bench.tasks(scenario=["RFF_IN"], d=[bench.dims[-1]], n_context=[n])
-        found = {}
-        for name in ("gp", "gp-fast", OURS):
-            both = [seconds(bench.method(name), task.problem()) for task in tasks]
-            found[name] = np.mean(both, 0)
-        for name, (spent, error) in found.items():
-            note = f"{spent:.2f} s, noise error, {len(tasks)} SCMs"
-            yield Goal(f"d={bench.dims[-1]} n={n} {name}", found["gp"][1], error, note)
-
-
 GOALS: dict[str, Callable[[Bench], Iterator[Goal]]] = {
     "rows": rows,
     "speed": speed,
@@ -273,7 +249,12 @@ def run(options: argparse.Namespace) -> None:
     if unknown := set(options.only) - set(GOALS):
         raise ValueError(f"no goal {unknown.pop()}; there are {', '.join(GOALS)}")
     bench = Bench(
-        options.checkpoint, options.seed, options.scms, tuple(options.dims), options.cache
+        options.checkpoint,
+        options.seed,
+        options.scms,
+        tuple(options.dims),
+        options.cache,
+        options.figure,
     )
     print(f"checkpoint {bench.ours.inner.checkpoint_sha[:12]}, seed {bench.seed}\n{HEADER}")
     for name in options.only or GOALS:

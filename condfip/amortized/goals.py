@@ -60,7 +60,8 @@ class Bench:
 
     Attributes:
         checkpoint: of ours. seed: of the suites. scms: of each graph kind. dims: of the graphs.
-        cache: folder where rivals' scores are kept between runs, None for none.
+        cache: folder where rivals' scores are kept between runs, None for none. figure: where the
+            front is drawn, None for nowhere.
     """
 
     checkpoint: Path
@@ -68,6 +69,7 @@ class Bench:
     scms: int = 1
     dims: tuple[int, ...] = (10, 20)
     cache: Path | None = None
+    figure: Path | None = None
 
     def __post_init__(self) -> None:
         self.cells: dict[tuple[str, str], dict[str, float]] = {}

@@ -22,7 +22,7 @@ THREADS = "default: as torch finds them"
 LOGS = {
     "Cond-FiP, encoder": "small-encoder.csv",
     "Cond-FiP, decoder": "small-decoder.csv",
-    "Amortized GP, from nothing": "incontext-scaling.csv",
+    "Amortized GP": "amortized.csv",
 }
 
 
@@ -203,7 +203,7 @@ def run_info(options: argparse.Namespace) -> None:
     from condfip.checkpoint import describe, read
 
     kind = read(options.checkpoint)[1].get("kind")
-    print((weights.describe if kind in weights.KINDS else describe)(options.checkpoint))
+    print((weights.describe if kind == weights.KIND else describe)(options.checkpoint))
 
 
 def run_verify(options: argparse.Namespace) -> int:

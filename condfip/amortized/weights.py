@@ -9,9 +9,8 @@ from condfip.amortized.model import InContextModel
 from condfip.checkpoint import fill, read, write
 
 FOLDER = Path(__file__).parents[1] / "weights"
-SHIPPED = FOLDER / "incontext-broad.safetensors"
-KINDS = ("amortized", "incontext")  # of files; the second is the former name
-BENCHMARK_ONLY = FOLDER / "incontext-benchmark.safetensors"
+SHIPPED = FOLDER / "amortized.safetensors"
+KIND = "amortized"  # of files
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Pretrained:
 
     def save(self, path: Path) -> str:
         """Writes the checkpoint and returns its sha256."""
-        header = {"kind": KINDS[0], "config": self.config.as_dict(), "history": self.history}
+        header = {"kind": KIND, "config": self.config.as_dict(), "history": self.history}
         return write(path, self.model.state_dict(), header)
 
 
@@ -41,7 +40,7 @@ def load(path: Path, device: str = "cpu") -> Pretrained:
         ValueError: the file is missing, corrupted, or of another kind of model.
     """
     tensors, header, sha = read(path)
-    if header.get("kind") not in KINDS:
+    if header.get("kind") != KIND:
         raise ValueError(f"{path} describes another kind of model")
     try:
         config, history = Config.from_dict(header["config"]), header["history"]

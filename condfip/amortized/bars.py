@@ -20,6 +20,7 @@ TUNNEL = ("reference", "red_mid", "green_mid", "red_strong", "green_strong")
 ALL_ROWS = (50, 100, 200, 400, 800)
 MANY = 20_000, 20  # rows and nodes
 LEVEL = 0.9
+Found = tuple[list[tuple[float, float]], list[tuple[float, float]]]  # in range, beyond
 SCENARIOS = ("LIN_IN", "RFF_IN", "LIN_OUT", "RFF_OUT")
 
 
@@ -79,7 +80,9 @@ def beyond(bench: Bench) -> Iterator[Goal]:
 
     reaches = ("1", "2", "4")
     axes: dict[str, Any] = {"scenario": ["RFF_IN", "RFF_OUT"]}
-    logs = {(reach, m): [] for reach in reaches for m in ("intervention", "counterfactual")}
+    logs: dict[tuple[str, str], list[float]] = {
+        (reach, m): [] for reach in reaches for m in ("intervention", "counterfactual")
+    }
     for task in bench.tasks(**axes):
         fitted = {name: bench.method(name).fit_problem(task.problem(), 0) for name in (OURS, "gp")}
         for reach, metric in logs:
@@ -106,7 +109,7 @@ def holm(chances: dict[Any, float]) -> dict[Any, float]:
 def intervals(bench: Bench) -> Iterator[Goal]:
     """90 % intervals of x given its parents, in range and beyond: coverage, interval score."""
     for scenario in SCENARIOS:
-        found = {name: ([], []) for name in (OURS, *SIMPLE)}
+        found: dict[str, Found] = {name: ([], []) for name in (OURS, *SIMPLE)}
         for task in bench.tasks(scenario=[scenario]):
             problem = bench.at_reach(task, "2")
             for name, (near, far) in found.items():
@@ -120,14 +123,13 @@ def _interventions(problem: Problem, estimate: Any) -> Iterator[tuple[float, flo
     """Coverage and score of children of what was set."""
     names = list(problem.data.names)
     for case in problem.interventions:
-        children = problem.data.adjacency[[names.index(name) for name in case.do]].any(0)
+        chosen = [names.index(str(name)) for name in case.do]
+        children = np.asarray(problem.data.adjacency[chosen].any(0))
         if children.any():
             yield _interval(problem, estimate, case.rows.to_numpy(), children)
 
 
-def _interval_goals(
-    scenario: str, found: dict[str, tuple[list[tuple[float, float]], ...]]
-) -> Iterator[Goal]:
+def _interval_goals(scenario: str, found: dict[str, Found]) -> Iterator[Goal]:
     for place, where in enumerate(("in range", "2 beyond")):
         means = {name: np.mean(values[place], 0) for name, values in found.items()}
         covered, score = means[OURS]

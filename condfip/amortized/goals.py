@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ class Bench:
     @staticmethod
     def at_reach(task: Task, reach: str) -> Problem:
         """The task's problem with interventions so far beyond the data."""
-        return replace(task, reach=reach).problem()
+        return type(task)(**{**vars(task), "reach": reach}).problem()
 
     def scores(self, name: str, tasks: Sequence[Task]) -> Scores:
         """Every metric of a method that applies, for each task."""

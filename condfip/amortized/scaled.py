@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from bench.scm.base import NOISE_DRAWS, AdditiveSCM, Mechanisms
+from bench.scm.base import AdditiveSCM, Mechanisms
 from bench.scm.do import Do, settle
+from bench.scm.verbs import NOISE_DRAWS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,6 +18,7 @@ def add_goals(commands: argparse._SubParsersAction) -> None:
         "--seed", type=int, default=3, help="of the problems; 3 is none that anything was chosen on"
     )
     add("--cache", type=Path, help="folder that keeps the rivals' scores between runs")
+    add("--rows", type=int, default=20_000, help="of the goal rows")
     add("--figure", type=Path, help="PNG file for the goal front: error against seconds")
     add("--threads", type=int, default=1, help="default: 1")
     command.set_defaults(run=run_goals)

@@ -61,7 +61,7 @@ class Bench:
     Attributes:
         checkpoint: of ours. seed: of the suites. scms: of each graph kind. dims: of the graphs.
         cache: folder where rivals' scores are kept between runs, None for none. figure: where the
-            front is drawn, None for nowhere.
+            front is drawn, None for nowhere. rows: of the goal of that name.
     """
 
     checkpoint: Path
@@ -70,6 +70,7 @@ class Bench:
     dims: tuple[int, ...] = (10, 20)
     cache: Path | None = None
     figure: Path | None = None
+    rows: int = 20_000
 
     def __post_init__(self) -> None:
         self.cells: dict[tuple[str, str], dict[str, float]] = {}

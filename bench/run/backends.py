@@ -6,6 +6,7 @@ when a worker is free; one that cannot (`batches`) takes `BATCH` for each worker
 
 import importlib
 import itertools
+import logging
 import os
 import queue
 import signal
@@ -130,12 +131,12 @@ def streamed(jobs: Iterator[Job], workers: int, backend: str) -> Generator[Answe
             flight[job.index] = job
             yield job
 
-    def stop() -> None:
+    def stop_all() -> None:
         for run in runs:
             stop_run(run)
 
     with ExitStack() as ending:
-        ending.callback(stop)
+        ending.callback(stop_all)
         if backend == "loky":
             ending.callback(lambda: get_reusable_executor().shutdown(wait=True, kill_workers=True))
         if backend == "ray":
@@ -189,9 +190,10 @@ def _start_ray(workers: int, ending: ExitStack) -> None:
     import ray
 
     if not ray.is_initialized():
-        local = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers}
+        words: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        words |= {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers}
         try:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", **local)
+            ray.init(include_dashboard=False, **words)
         except Exception as error:
             said = " ".join(str(error).split())
             raise ValueError(f"no ray could be started or reached: {said}") from error

@@ -44,16 +44,16 @@ class Introduction:
         return Watch(self.job.limits, self.stop, child)
 
     def start(self, what: str, header: Header, parent: Child | None = None) -> Child:
-        """A new process, of the base where no other parent is named.
+        """A new process, of its base where no other parent is named.
 
         Raises:
             Closed, Broken, Ended: none was started.
         """
         worker = self.worker
         base = worker.prepare(self.job.home, self.job.device)
-        starter = worker.scoring if what == "scorer" and worker.scoring else base
+        starter = worker.scoring or base if what == "scorer" else base
         if what == "method" and self.job.python:
-            base = starter = worker.abroad(self.job.home, self.job.device, self.job.python)
+            starter = worker.abroad(self.job.home, self.job.device, self.job.python)
         waiting = until(START_S, self.stop)
         try:
             return starter.start(what, header, parent or starter.child, waiting)

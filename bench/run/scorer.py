@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.loaded import Completed
+from bench.method import Estimate
 from bench.metrics import METRICS, Metric, node_residuals
 from bench.reading.do import pack
 from bench.run.fitting import failure
@@ -140,7 +141,8 @@ class Asked(SCM):
         self, words: Header, rows: tuple, dos: Sequence[Do | None], count: int
     ) -> np.ndarray:
         """The answers to one question under each do(), below each other, [count, D]."""
-        packed, more = list[Any](), list[np.ndarray]()
+        packed: list[list] = []
+        more: list[np.ndarray] = []
         for do in dos:
             told, values = pack(do or {}, self.names)
             packed.append([told, len(more)])
@@ -156,22 +158,29 @@ class Asked(SCM):
         return arrays[0]
 
 
-class TwoVerbs:
+class TwoVerbs(Estimate):
     """`noise` and `generate` of an estimate in an environment of its own, which has no others."""
 
     def __init__(self, asked: Asked) -> None:
-        self.noise, self.generate = asked.noise, asked.generate
-        self.noise_metric = asked.noise_metric
+        self.asked, self.noise_metric = asked, asked.noise_metric
+
+    def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
+        """See `Estimate`."""
+        return self.asked.noise(df)
+
+    def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
+        """See `Estimate`."""
+        return self.asked.generate(u, do)
 
 
-def _estimate(problem: Problem, channel: Channel, header: Header) -> SCM:
-    """What metrics and questions are asked of."""
-    asked = Asked(problem.data.names, channel, header, foreseen(problem))
-    if not header["bare"]:
-        return asked
-    whole: Any = Completed(TwoVerbs(asked), problem.data, asked.noise_space)
-    whole.label, whole.can_draw = asked.label, False
-    return whole
+class FiveVerbs(Completed):
+    """The others made of these two."""
+
+    can_draw = False
+
+    def __init__(self, asked: Asked, problem: Problem) -> None:
+        super().__init__(TwoVerbs(asked), problem.data, asked.noise_space)
+        self.label = asked.label
 
 
 class Scorer:
@@ -230,7 +239,8 @@ class Scorer:
 
     def _score(self, header: Header) -> tuple[Header, Any]:
         _, problem = next(reversed(self.held.values()))
-        estimate = _estimate(problem, self.channel, header)
+        asked = Asked(problem.data.names, self.channel, header, foreseen(problem))
+        estimate = FiveVerbs(asked, problem) if header["bare"] else asked
         told: Header = {"kind": "scored", "known": name_metrics(METRICS.versions())}
         try:
             if problem.score:

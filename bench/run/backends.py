@@ -195,8 +195,7 @@ def _start_ray(workers: int, ending: ExitStack) -> None:
         try:
             ray.init(include_dashboard=False, **words)
         except Exception as error:
-            said = " ".join(str(error).split())
-            raise ValueError(f"no ray could be started or reached: {said}") from error
+            raise ValueError(f"no ray could be started or reached: {error}") from error
         ending.callback(ray.shutdown)
 
 

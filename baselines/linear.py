@@ -36,7 +36,7 @@ class LinearMap:
 
     Args:
         weights: [P]. constant: c. noise_scale: standard deviation of the noise.
-        root: [P + 1, P + 1], root @ root.T is the covariance of (weights, constant) over the
+        root: [P + 1, rank], root @ root.T is the covariance of (weights, constant) over the
             variance of the noise. freedom: rows less parameters, by which that was divided.
     """
 
@@ -62,7 +62,7 @@ class LinearMap:
     def draw(self, rng: np.random.Generator) -> "LinearMap":
         """One from the posterior under a flat prior (Gelman et al. 2013, section 14.2)."""
         scale = self.noise_scale * (self.freedom / rng.chisquare(self.freedom)) ** 0.5
-        step = scale * self.root @ rng.standard_normal(len(self.root))
+        step = scale * self.root @ rng.standard_normal(self.root.shape[1])
         return LinearMap(
             self.weights + step[:-1], self.constant + step[-1], scale, self.root, self.freedom
         )

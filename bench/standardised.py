@@ -89,6 +89,16 @@ class StandardisedMechanisms(Standardised):
         scale = getattr(self.predict, "noise_scale", None)
         self.noise_scale = None if scale is None else (self.scale * scale)[self.place]
 
+    def _parents_of(self, nodes: Sequence[int], x: np.ndarray) -> np.ndarray:
+        """Standardised rows [N, D], 0 in columns that are no parents of `nodes`: F reads none.
+
+        So the cost of a verb, which asks level by level, is that of the edges.
+        """
+        read = np.unique(np.concatenate([self.parents[j] for j in nodes]))
+        z = np.zeros(x.shape)
+        z[:, read] = (x[:, self.order[read]] - self.mean[read]) * self.inverse[read]
+        return z
+
     def learnable(self) -> np.ndarray:
         """Marks the columns that `learn` is asked about, [D]; the others are their mean."""
         return np.array([len(p) > 0 for p in self.parents])
@@ -137,7 +147,8 @@ class StandardisedMechanisms(Standardised):
         answer = np.zeros((len(x), len(asked)))
         learnt = self.learnt[asked]
         if ask is not None and learnt.any():
-            answer[:, learnt] = ask(self.standardise(x), asked[learnt].tolist())
+            told = asked[learnt].tolist()
+            answer[:, learnt] = ask(self._parents_of(told, x), told)
         return answer
 
 

@@ -12,6 +12,7 @@ from bench.reading.dataset import Dataset as Dataset
 from bench.reading.dataset import as_frame as as_frame
 from bench.reading.dataset import column_names as column_names
 from bench.scm.base import SCM
+from bench.scm.contrast import Contrast
 from bench.scm.do import Do
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Problem:
         given: {column: one value a row}: what the query's nodes were set to. Rows are generated for
             these values, and their errors do not count.
         unit: of every error, [D], where that is not the deviation over context and query.
+        contrast: an effect to answer, and the truth about it.
         compare_rows: whether generated rows are compared with query rows although the truth is
             known; where it is not, they always are.
         score: estimate -> {name: {"version", "value" or "missing"}}, in place of the metrics.
@@ -89,6 +91,7 @@ class Problem:
     score: Callable[[Any], Mapping[str, dict[str, Any]]] | None = None
     given: Do = field(default_factory=dict)
     unit: np.ndarray | None = None
+    contrast: Contrast | None = None
     name: str = ""
 
     def __repr__(self) -> str:

@@ -232,6 +232,11 @@ def metrics_of(frame: pd.DataFrame) -> list[str]:
     return [name for name in METRICS if name in present]
 
 
+def errors_of(frame: pd.DataFrame) -> list[str]:
+    """Of `metrics_of` those that are errors, never negative and best at 0."""
+    return [name for name in metrics_of(frame) if METRICS[name].is_error]
+
+
 def measured(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The rows that have a value of a metric."""
     return frame[(frame["metric"] == metric) & frame["value"].notna()]

@@ -167,7 +167,8 @@ def entries(block: pd.DataFrame, metric: str, missing: str = "show") -> dict[str
     digits = METRICS[metric].digits
     found = {m: Entry.of(v.to_numpy(), len(scms), digits) for m, v in have.items() if len(v)}
     compete = set(baselines(block)["method"])
-    rivals = {m: round(e.mean, digits) for m, e in found.items() if m in compete}
+    aim = METRICS[metric].aim or 0.0
+    rivals = {m: round(abs(e.mean - aim), digits) for m, e in found.items() if m in compete}
     best = {m for m in rivals if rivals[m] == min(rivals.values())}
     told_apart = len(best) < len(rivals) or len(rivals) == 1
     return {m: replace(e, best=told_apart and m in best) for m, e in found.items()}
@@ -180,7 +181,7 @@ def _near(
 
     Methods that lack SCMs of the pool are not tested, unless `missing` is "common".
     """
-    best = [m for m in cells if cells[m].best]
+    best = [m for m in cells if cells[m].best and METRICS[metric].is_error]
     rivals = baselines(pool)
     errors = pd.DataFrame(by_scm(rivals, metric))
     every = errors.reindex(rivals["scm"].unique())
@@ -223,7 +224,7 @@ def _caption(frame: pd.DataFrame, metric: str) -> str:
     )
     return (
         f"{METRICS[metric].about}{_unit(metric)}; mean (standard error) over {_range(counted)} "
-        f"SCM{plural} each, lower is better, best method bold{controls}. "
+        f"SCM{plural} each, {_better(metric)}, best method bold{controls}. "
         f"{_test_note(frame, metric)}{_seen(frame, metric)}"
         f"{', '.join(fixed)}{'.' if fixed else ''}"
         f"{PAPER if paper else ''}"
@@ -232,6 +233,11 @@ def _caption(frame: pd.DataFrame, metric: str) -> str:
 
 def _seen(frame: pd.DataFrame, metric: str) -> str:
     return told(measured(frame, metric), SPREAD if SPREAD in axes_of(frame) else "")
+
+
+def _better(metric: str) -> str:
+    aim = METRICS[metric].aim
+    return "lower is better" if aim is None else f"the nearer to {aim:g} the better"
 
 
 def _unit(metric: str) -> str:
@@ -247,7 +253,7 @@ def _test_note(frame: pd.DataFrame, metric: str) -> str:
     """What the underlines mean, with the pool and its size, or why there are none."""
     rivals = baselines(measured(frame, metric))
     methods = rivals["method"].nunique()
-    if methods < 2:
+    if methods < 2 or not METRICS[metric].is_error:
         return ""
     axes = [axis for axis in blocks(frame) if axis != "d"]
     counted = [block["scm"].nunique() for _, block in split(rivals, axes)]

@@ -16,6 +16,8 @@ from bench.metrics.conditions import (
     additive_noise,
     clamped_draws_compared,
     draws_compared,
+    effect_asked,
+    effect_drawn,
     has_truth,
     other_graph_given,
     published_noise,
@@ -27,9 +29,12 @@ from bench.metrics.conditions import (
     smoothed_noise,
 )
 from bench.metrics.distances import energy, mmd, wasserstein
+from bench.metrics.effects import of_drawn_effects, of_effects
+from bench.metrics.graphs import graph_extra, graph_missing, graph_reversed
 from bench.metrics.metric import Metric as Metric
 from bench.metrics.metric import Metrics
 from bench.scm.base import SCM
+from bench.scm.contrast import OUTSIDE, Contrast
 from bench.task import Problem, as_frame, seed_of
 
 if TYPE_CHECKING:
@@ -207,6 +212,9 @@ def _of_draws(
     return Metric(value, about, applies, version=2, digits=4, unit=unit)
 
 
+OF_PROBLEMS = ("graph_distance", "graph_missing", "graph_extra", "graph_reversed", "mmd_context")
+PAIRS, OUTCOME = "pairs of nodes", "units of the outcome as the suite says"
+
 OWN: dict[str, Metric] = {
     "noise": Metric(noise, "RMSE of the query rows' noise (residual abduction)", residual_noise),
     "sample": Metric(sample, "RMSE of rows generated from the true query noise", additive_noise),
@@ -228,7 +236,28 @@ OWN: dict[str, Metric] = {
         "Structural Hamming distance of the given graph",
         other_graph_given,
         digits=1,
-        unit="pairs of nodes",
+        unit=PAIRS,
+    ),
+    "graph_missing": Metric(
+        graph_missing,
+        "Edges of the true graph that the given one lacks",
+        other_graph_given,
+        digits=1,
+        unit=PAIRS,
+    ),
+    "graph_extra": Metric(
+        graph_extra,
+        "Edges of the given graph that the true one lacks",
+        other_graph_given,
+        digits=1,
+        unit=PAIRS,
+    ),
+    "graph_reversed": Metric(
+        graph_reversed,
+        "Edges of the given graph that point the other way",
+        other_graph_given,
+        digits=1,
+        unit=PAIRS,
     ),
     "residual": Metric(
         residual, "RMS distance of query rows from F, not 0 for the truth", real_data_residual
@@ -253,13 +282,60 @@ OWN: dict[str, Metric] = {
         rows_compared,
         unit=Metric.unit,
     ),
+    "effect_average": Metric(
+        of_effects(Contrast.average),
+        "Error of the average effect of the treatment",
+        effect_asked,
+        unit=OUTCOME,
+    ),
+    "effect_bias": Metric(
+        of_effects(Contrast.bias),
+        "Error of the average effect with its sign",
+        effect_asked,
+        unit=OUTCOME,
+        aim=0.0,
+    ),
+    "effect_relative": Metric(
+        of_effects(Contrast.relative),
+        "Error of the average effect over the true effect",
+        effect_asked,
+        unit="",
+    ),
+    "effect_individual": Metric(
+        of_effects(Contrast.individual),
+        "RMSE of the effects on single rows (PEHE)",
+        effect_asked,
+        unit=OUTCOME,
+    ),
+    "effect_interval": Metric(
+        of_drawn_effects(Contrast.interval_score),
+        "Interval score of the average effect's 90 % interval: width and what it misses",
+        effect_drawn,
+        unit=OUTCOME,
+    ),
+    "effect_outside": Metric(
+        of_drawn_effects(Contrast.outside),
+        "Share of problems whose average effect lies outside its 90 % interval",
+        effect_drawn,
+        digits=2,
+        unit="",
+        aim=OUTSIDE,
+    ),
+    "effect_rows_outside": Metric(
+        of_drawn_effects(Contrast.rows_outside),
+        "Share of rows whose effect lies outside its 90 % interval",
+        effect_drawn,
+        digits=2,
+        unit="",
+        aim=OUTSIDE,
+    ),
 }
 
 METRICS: Metrics = Metrics(OWN)
 """Every metric by its name, in the order of tables.
 
-`METRICS[name].value(problem, estimate)` is a number, lower is better, where
-`METRICS[name].applies(problem, estimate)`.
+`METRICS[name].value(problem, estimate)` is a number, lower is better or, where it has one, the
+nearer to its `aim`; it has a meaning where `METRICS[name].applies(problem, estimate)`.
 
 Example:
     >>> from bench import METRICS, load_method, load_suite

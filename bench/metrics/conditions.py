@@ -39,11 +39,26 @@ def scored_residual(problem: Problem, estimate: SCM) -> bool:
     return has_truth(problem, estimate) and member(estimate, "noise_residual") is not None
 
 
+def real_data(problem: Problem) -> bool:
+    """Nothing is known but rows: neither the true SCM nor an effect."""
+    return problem.truth is None and problem.contrast is None
+
+
+def effect_asked(problem: Problem, _: SCM) -> bool:
+    """The truth about an effect is known."""
+    return problem.contrast is not None
+
+
+def effect_drawn(problem: Problem, estimate: SCM) -> bool:
+    """As `effect_asked`, and the estimate can say which effects the data allow."""
+    return effect_asked(problem, estimate) and estimate.can_draw
+
+
 def real_data_residual(problem: Problem, estimate: SCM) -> bool:
-    """No truth is known and the estimate says what F leaves: smoothed noise would be smaller."""
+    """Of real data the estimate says what F leaves: smoothed noise would be smaller."""
     additive = estimate.noise_space == "additive"
     in_units = additive or member(estimate, "noise_residual") is not None
-    return not has_truth(problem, estimate) and in_units and member(estimate, "noise_metric")
+    return real_data(problem) and in_units and member(estimate, "noise_metric")
 
 
 def other_graph_given(problem: Problem, _: SCM) -> bool:
@@ -53,7 +68,7 @@ def other_graph_given(problem: Problem, _: SCM) -> bool:
 
 def rows_compared(problem: Problem, estimate: SCM) -> bool:
     """Generated rows are compared with query rows: real data, or where the problem says so."""
-    return not has_truth(problem, estimate) or problem.compare_rows
+    return real_data(problem) or problem.compare_rows
 
 
 def rows_rebuilt(problem: Problem, estimate: SCM) -> bool:

@@ -18,12 +18,13 @@ class Metric:
     """A metric and where it applies.
 
     Attributes:
-        value: (problem, estimate) -> number, lower is better.
+        value: (problem, estimate) -> number, lower is better, or the nearer to `aim` the better.
         about: what is measured, for captions.
         applies: (problem, estimate) -> whether like meets like; see `bench.metrics.conditions`.
         version: changes whenever the value may.
         digits: how many a table prints after the point.
         unit: of the value, for captions; "" for numbers without one.
+        aim: what is best; None for errors that are never negative, of which 0 is.
     """
 
     value: Callable[[Problem, SCM], float]
@@ -32,6 +33,12 @@ class Metric:
     version: int = 1
     digits: int = 3
     unit: str = "standard deviations of the node"
+    aim: float | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether values are never negative and lower is better: what ranks and ratios need."""
+        return self.aim is None
 
     def __repr__(self) -> str:
         where = self.applies.__name__

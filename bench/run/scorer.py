@@ -78,6 +78,8 @@ class Asked(SCM):
             fitted. series: see `foreseen`.
     """
 
+    can_draw = False
+
     def __init__(
         self,
         names: tuple[str, ...],
@@ -116,12 +118,10 @@ class Asked(SCM):
 
     def drawn(
         self, verb: str, df: "pd.DataFrame", do: Do, count: int, seed: int, bootstrap: int = 0
-    ) -> np.ndarray:
-        """What `count` SCMs that the data allow answer, [count, N, D].
-
-        The same seed asks the same SCMs: draws of the estimate, or of `bootstrap` fits to rows
-        drawn again.
-        """
+    ) -> np.ndarray | None:
+        """See `SCM`; with `bootstrap` the SCMs are so many fits to rows drawn again."""
+        if not (self.can_draw or bootstrap):
+            return None
         rows = to_array(df, self.names)
         words = {"verb": verb, "drawn": count, "seed": seed, "bootstrap": bootstrap}
         return self._numbers(words, (rows,), [do], count * len(rows)).reshape(count, *rows.shape)

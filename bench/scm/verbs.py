@@ -1,6 +1,6 @@
 """The five verbs over tables with named columns: what a truth and an estimate have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +58,7 @@ class SCM:
 
     noise_space = "additive"
     method = ""
+    draws: "Callable[[int, int], Iterable[SCM]] | None" = None  # see `bench.method.Estimate`
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -157,6 +158,31 @@ class SCM:
             raise ValueError(f"noise is one of {', '.join(NOISE_DRAWS)}, not {noise!r}")
         u = self._draw_noise(n, seed, noise)
         return self._answer(self._done(u, do, seed), None)
+
+    @property
+    def can_draw(self) -> bool:
+        """Whether `drawn` knows SCMs that the data allow."""
+        return self.draws is not None
+
+    def drawn(
+        self, verb: str, df: "pd.DataFrame", do: Do, count: int, seed: int
+    ) -> np.ndarray | None:
+        """Asks several SCMs that the data allow what holds under do.
+
+        Args:
+            verb: "generate" or "counterfactual".
+            df: its rows, [N, D].
+            do: what is set.
+            count: number of SCMs.
+            seed: of their draws; the same seed asks the same SCMs.
+
+        Returns:
+            Their answers, [count, N, D]; None where the estimate knows none.
+        """
+        if self.draws is None:
+            return None
+        answers = (getattr(scm, verb)(df, do) for scm in self.draws(count, seed))
+        return np.stack([to_array(answer, self.names) for answer in answers])
 
     def _done(self, u: np.ndarray, do: Do | None, seed: int = 0) -> np.ndarray:
         """Rows of noise u [N, D] under `do`, whose draws have `seed`."""

@@ -17,8 +17,9 @@ from bench.analysis.plots.style import (
     with_legend,
 )
 from bench.analysis.rankings import Friedman, friedman, performance_profile
-from bench.analysis.results import baselines, measured, metrics_of
+from bench.analysis.results import baselines, errors_of, measured
 from bench.analysis.stats import blocks_by_methods
+from bench.metrics import OF_PROBLEMS
 
 FACTORS = np.geomspace(1, 16, 61)
 
@@ -26,9 +27,9 @@ FACTORS = np.geomspace(1, 16, 61)
 def rivals(frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
     """(metric, errors) of methods that are no controls over the SCMs that all of them have."""
     rows = baselines(frame)
-    for metric in metrics_of(rows):
+    for metric in errors_of(rows):
         errors = measured(rows, metric)
-        if errors["method"].nunique() > 2 and metric not in ("graph_distance", "mmd_context"):
+        if errors["method"].nunique() > 2 and metric not in OF_PROBLEMS:
             try:
                 common = blocks_by_methods(errors, "common")
             except ValueError:  # no SCM that all methods have

@@ -21,9 +21,10 @@ from bench.analysis.plots.style import (
     unique,
     with_legend,
 )
-from bench.analysis.results import measured, metrics_of, roles_of
+from bench.analysis.results import errors_of, measured, metrics_of, roles_of
 from bench.analysis.stats import bootstrap_interval, by_task, log_ratio_to_floor, mean_by_scm
 from bench.analysis.summary import floor_of, strata_of
+from bench.metrics import METRICS
 
 
 def bar_numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -66,7 +67,8 @@ def _grouped_bars(axes: Axes, rows: pd.DataFrame) -> None:
 
 def draw_heatmap(numbers: pd.DataFrame) -> Figure:
     """Panels by methods: colour is the mean over the best method's, the mean is written."""
-    numbers = numbers[numbers["metric"] != "graph_distance"]
+    apart = [m for m in METRICS if m.startswith("graph_") or not METRICS[m].is_error]
+    numbers = numbers[~numbers["metric"].isin(apart)]
     metrics, known, groups = unique(numbers["metric"]), roles(numbers), unique(numbers["panel"])
     size = (0.62 * len(known) + 2.2, 0.3 * len(groups) + 1.1)
     figure, axes = panels(len(metrics), *size)
@@ -98,7 +100,7 @@ Pool = tuple[str, str, str, pd.DataFrame, pd.DataFrame]
 
 def floor_pools(frame: pd.DataFrame) -> Iterable[Pool]:
     """(metric, panel, reference, errors by task that all methods have, rows); errors positive."""
-    for metric in metrics_of(frame):
+    for metric in errors_of(frame):
         rows = in_panels(measured(frame, metric))
         rows = rows[rows["role"] != "truth"]
         for panel, part in rows.groupby("panel", sort=False):

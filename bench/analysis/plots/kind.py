@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from bench.analysis.results import DRAWS, axes_of, measured, methods_of, metrics_of, roles_of
 from bench.analysis.stats import mean_se
 from bench.analysis.table import split
+from bench.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -103,5 +104,6 @@ def _shared(rows: pd.DataFrame) -> list[str]:
     """Metrics that two methods have; all of them where no metric is shared."""
     several = rows[(rows["role"] != "truth") & rows["value"].notna()]
     counted = several.groupby("metric")["method"].nunique()
-    found = [metric for metric in metrics_of(rows) if counted.get(metric, 0) > 1]
-    return found or metrics_of(rows)
+    drawn = [metric for metric in metrics_of(rows) if METRICS[metric].aim != 0]  # of one sign
+    found = [metric for metric in drawn if counted.get(metric, 0) > 1]
+    return found or drawn

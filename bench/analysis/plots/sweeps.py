@@ -21,6 +21,7 @@ from bench.analysis.plots.style import (
 from bench.analysis.published import beside
 from bench.analysis.results import DRAWS, axes_of, values_of
 from bench.analysis.table import SPREAD
+from bench.metrics import METRICS, OF_PROBLEMS
 
 LABELS = {
     "d": "nodes d",
@@ -112,7 +113,7 @@ def graph_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """By the structural Hamming distance of corrupted graphs; 0 is the true graph."""
     measured = frame[frame["metric"] == "graph_distance"]
     distance = measured.drop_duplicates("task").set_index("task")["value"]
-    rows = frame[(frame["metric"] != "graph_distance") & (frame["given"] != "inferred")]
+    rows = frame[~frame["metric"].isin(OF_PROBLEMS) & frame["given"].isin(("true", "corrupt"))]
     rows = in_panels(rows, but=("given", "discovery"))
     return mean_errors(
         rows.assign(distance=rows["task"].map(distance).fillna(0)), "distance"
@@ -150,7 +151,10 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
         for _, above in part[~part.index.isin(shown.index)].iterrows():
             clipped(axes, above["x"], above["mean"], limit, look["color"])
     positive = (rows["x"] > 0).all() and rows["axis"].iloc[0] not in ("distance", "reach")
-    axes.set(xscale="log" if positive else "linear", yscale="log")
+    aim = METRICS[rows["metric"].iloc[0]].aim
+    axes.set(xscale="log" if positive else "linear", yscale="log" if aim is None else "linear")
+    if aim is not None:
+        axes.axhline(aim, color="#777777", linestyle=":", linewidth=0.8)
     if limit < np.inf:
         axes.set_ylim(top=limit)
     ticks = sorted(set(rows["x"]))
@@ -159,4 +163,5 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     if labels or len(ticks) > CROWDED:
         axes.tick_params("x", labelrotation=35)
     axes.set_xticks([], minor=True)
-    plain_log(axes, "y")
+    if aim is None:
+        plain_log(axes, "y")

@@ -22,6 +22,7 @@ from bench.analysis.results import (
     as_asked,
     axes_of,
     counts,
+    errors_of,
     metrics_of,
     read_results,
 )
@@ -84,7 +85,7 @@ def page(
         title=" and ".join(folder.resolve().name for folder in folders),
         facts=_facts(folders, frame),
         tables=[_linked(metric_table(frame, m, "show"), frame) for m in metrics],
-        summaries=[table for m in metrics for table in _pooled(frame, m)],
+        summaries=[table for m in errors_of(frame) for table in _pooled(frame, m)],
         comparisons=_comparisons(frame, other),
         titles=TITLES,
         plots=list(_plots(frame, refits)),

@@ -1,9 +1,11 @@
 """The SCMs of `lorch` where methods are given another graph than the true one.
 
 Corrupted: k pairs of nodes, each once, get an edge added, dropped or reversed, so that the
-structural Hamming distance is k; fewer edits are the beginning of more. Inferred: by a registered
-discovery method from the context rows (Mahajan et al. 2025, tables 16-18, used AVICI's graphs,
-whose weights are not at hand: compare the layout, not the figures). `floor` knows the true graph.
+structural Hamming distance is k; fewer edits are the beginning of more. Order: every ancestor is
+given as a parent, as for one who knows what comes before what and no more. Inferred: by a
+registered discovery method from the context rows (Mahajan et al. 2025, tables 16-18, used AVICI's
+graphs, whose weights are not at hand: compare the layout, not the figures; `bench/docs/no-graph.md`
+says by how much). `floor` knows the true graph.
 """
 
 from dataclasses import dataclass, replace
@@ -12,18 +14,21 @@ import numpy as np
 import torch
 
 from bench.registry import discover
+from bench.scm.base import order
 from bench.scm.plan import make_plan
 from bench.suite import Settings
 from bench.suites.lorch import LORCH, LorchTask, settle
 from bench.task import Problem, seed_of
 
-GIVEN = ("true", "corrupt", "inferred")
+GIVEN = ("true", "corrupt", "order", "inferred")
+FINDERS = ("r2sort", "pc", "ges", "direct-lingam", "dagma")
+EDITS = (0, 1, 2, 5, 10, 20)
 TRIES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphTask(LorchTask):
-    """A lorch problem with another graph: with `edits` of it, or as `discovery` found it."""
+    """A lorch problem with another graph: its order, `edits` of it, or as `discovery` found it."""
 
     given: str = "true"
     edits: int = 0
@@ -41,6 +46,8 @@ class GraphTask(LorchTask):
         seed = seed_of(given_the_truth.problem_name, self.given)
         if self.given == "corrupt":
             given = corrupt(true, self.edits, np.random.default_rng(seed))
+        elif self.given == "order":
+            given = order(true)[1]
         else:
             given = discover(self.discovery, problem.data, seed)
         data = replace(problem.data, adjacency=given)
@@ -98,20 +105,25 @@ def settle_graph(settings: Settings) -> Settings | None:
         return {**settled, "given": given, "discovery": discovery}
     if given == "corrupt" and edits:
         return {**settled, "given": given, "edits": edits}
+    if given == "order":
+        return {**settled, "given": given}
     return settled
 
 
 LORCH_GRAPH = replace(
     LORCH,
     name="lorch-graph",
-    about="The lorch SCMs with a corrupted or inferred graph given",
+    about="The lorch SCMs with a corrupted, a found or no graph but its order: what that costs",
     source="Mahajan et al. 2025, tables 16-18 (which used AVICI's graphs); corruption is ours",
     kind=GraphTask,
-    axes={**LORCH.axes, "given": GIVEN, "edits": (0, 1, 2, 5, 10), "discovery": ("r2sort",)},
+    axes={**LORCH.axes, "given": GIVEN, "edits": EDITS, "discovery": ("r2sort",)},
     presets={
         "smoke": [{"d": (10,), "scms": (1,), "n_context": (50,), "n_query": (50,), "edits": (2,)}],
         "quick": [{"d": (20,), "scms": (1,)}],
-        "paper": [{"d": (10, 20, 50, 100), "scms": (3,)}],
+        "paper": [
+            {"d": (10, 20, 50, 100), "scms": (3,), "edits": EDITS[:5]},
+            {"d": (20,), "scms": (3,), "discovery": FINDERS},
+        ],
     },
     choices={**LORCH.choices, "given": GIVEN},
     settle=settle_graph,

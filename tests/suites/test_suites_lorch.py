@@ -101,7 +101,8 @@ def test_the_graph_suite_drops_settings_that_do_not_matter():
     tasks = find_suite("lorch-graph").tasks("quick", scenario="LIN_IN", graph_kind="er")
     assert [(t.given, t.edits, t.discovery) for t in tasks] == [
         ("true", 0, ""),
-        *(("corrupt", edits, "") for edits in (1, 2, 5, 10)),
+        *(("corrupt", edits, "") for edits in (1, 2, 5, 10, 20)),
+        ("order", 0, ""),
         ("inferred", 0, "r2sort"),
     ]
 
@@ -118,3 +119,50 @@ def test_pc_finds_a_collider():
     expected = np.zeros((3, 3), bool)
     expected[1, 0] = expected[2, 0] = True
     assert np.array_equal(discover("pc", data, 0), expected)
+
+
+def test_the_order_gives_every_ancestor():
+    (task,) = graph(given="order")
+    problem = task.problem()
+    true, given = problem.true_adjacency.astype(int), problem.data.adjacency
+    paths = sum(np.linalg.matrix_power(true, k) for k in range(1, 10))
+    assert np.array_equal(given, paths > 0) and task.name.endswith("given=order")
+    counts = [METRICS[f"graph_{kind}"].value(problem, None) for kind in ("missing", "reversed")]
+    assert counts == [0, 0]
+    extra = METRICS["graph_extra"].value(problem, None)
+    assert extra == METRICS["graph_distance"].value(problem, None) == given.sum() - true.sum()
+
+
+def test_what_is_wrong_in_a_graph_is_counted_by_kind():
+    from dataclasses import replace
+
+    (task,) = graph(given="corrupt", edits=1)
+    problem = task.problem()
+    true = np.zeros((10, 10), dtype=bool)
+    true[[0, 1, 2], [1, 2, 3]] = True
+    given = np.zeros((10, 10), dtype=bool)
+    given[[1, 1, 5, 6], [0, 2, 6, 7]] = True
+    problem = replace(problem, true_adjacency=true, data=replace(problem.data, adjacency=given))
+    kinds = ("missing", "extra", "reversed", "distance")
+    assert [METRICS[f"graph_{kind}"].value(problem, None) for kind in kinds] == [1, 2, 1, 4]
+
+
+@pytest.mark.parametrize("finder", ["ges", "direct-lingam", "dagma"])
+def test_finders_point_edges_as_data_do(finder):
+    """A collider 0 -> 2 <- 1 with noise that is not Gaussian."""
+    pytest.importorskip("causallearn")
+    pytest.importorskip("dagma")
+    from bench.registry import discover
+    from bench.task import Dataset
+
+    rng = np.random.default_rng(3)
+    a, b, noise = rng.uniform(-1, 1, size=(3, 2000))
+    rows = np.column_stack([a, b, 5 * (a + b + 0.3 * noise)])
+    data = Dataset(rows, ("a", "b", "c"), np.zeros((3, 3), dtype=bool))
+    expected = np.zeros((3, 3), dtype=bool)
+    expected[[0, 1], 2] = True
+    found = discover(finder, data, 0)
+    if finder == "dagma":  # standardised, squared errors do not tell it the direction
+        assert (found | found.T)[[0, 1], 2].all()
+    else:
+        assert np.array_equal(found, expected)

@@ -11,12 +11,15 @@ from scipy.stats import wasserstein_distance
 
 from bench.metrics import METRICS, energy, mmd, node_residuals, wasserstein
 from bench.registry import Unavailable, load_method
-from bench.suites import ecoli, sachs
+from bench.suites import sachs
 from bench.suites.ecoli import ECOLI, read_ecoli
 from bench.suites.files import DATA, DATA_DIR
+from bench.suites.networks import ECOLI70, GAUSSIAN, NETWORKS
 from bench.suites.sachs import SACHS, read_sachs
 
-FILES = [sachs.TABLE, sachs.EDGES, ecoli.NODES, ecoli.EDGES]
+FILES = [sachs.TABLE, sachs.EDGES]
+FILES += [f for network in (ECOLI70, *NETWORKS.values()) for f in (network.nodes, network.edges)]
+SIZES = {"arth150": (107, 150), "magic-irri": (64, 102), "magic-niab": (44, 66)}
 FOUR = {"noise", "sample", "intervention", "counterfactual"}
 ROWS = {
     "mmd_query",
@@ -177,9 +180,12 @@ def test_a_changed_byte_is_refused_with_name_and_sha(file, tmp_path):
         file.rows(tmp_path)
 
 
+CARDS = ("SACHS.md", "ECOLI70.md", "NETWORKS.md")
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_provenance_states_the_sha(file):
-    text = "".join((DATA / name).read_text() for name in ("SACHS.md", "ECOLI70.md"))
+    text = "".join((DATA / name).read_text() for name in CARDS)
     assert file.sha256 in text
 
 
@@ -195,15 +201,22 @@ def test_ecoli_has_its_nodes_edges_and_coefficients():
     assert truth.scm.noise_model.variance[0, place["b1191"]] == pytest.approx(0.6086)
 
 
-def test_ecoli_rows_have_the_implied_covariance():
-    truth = read_ecoli()
-    names = truth.names
-    weights = np.zeros((46, 46))
-    for edge in ecoli.EDGES.rows():
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_have_their_nodes_and_edges(name):
+    adjacency = NETWORKS[name].read().scm.adjacency[0].numpy()
+    assert (len(adjacency), adjacency.sum()) == SIZES[name]
+    assert {t.size[0] for t in GAUSSIAN.tasks("smoke", network=name)} == {SIZES[name][0]}
+
+
+@pytest.mark.parametrize("network", [ECOLI70, *NETWORKS.values()], ids=["ecoli70", *NETWORKS])
+def test_rows_have_the_implied_covariance(network):
+    truth, names = network.read(), network.read().names
+    weights = np.zeros((len(names),) * 2)
+    for edge in network.edges.rows():
         weights[names.index(edge["target"]), names.index(edge["source"])] = edge["weight"]
-    nodes = ecoli.NODES.rows()
+    nodes = network.nodes.rows()
     noise = np.diag([float(node["variance"]) for node in nodes])
-    total = np.linalg.inv(np.eye(46) - weights)
+    total = np.linalg.inv(np.eye(len(names)) - weights)
     covariance = total @ noise @ total.T
     mean = total @ [float(node["intercept"]) for node in nodes]
     rows = truth.sample(100_000, seed=2).to_numpy()

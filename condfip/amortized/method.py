@@ -161,7 +161,7 @@ class InContextSCM(ScaledSCM):
 
     def __init__(self, data: Dataset, mechanisms: Mechanisms) -> None:
         super().__init__(data.names, data.adjacency, mechanisms, data.rows)
-        self.sizes = NodeSizes(mechanisms)
+        self.sizes: NodeSizes = NodeSizes(mechanisms)
 
     @property
     def noise_dependence(self) -> dict[str, float]:
@@ -267,7 +267,9 @@ class InContextSCM(ScaledSCM):
         """Of the noise of the rows of `left_out`."""
         sizes = np.ones_like(self.left_out[0])
         for j in self.sizes.varying:
-            sizes[:, j] = self.mechanisms.predict.nodes[self.mechanisms.place[j]].own_sizes
+            node = self.mechanisms.predict.nodes[self.mechanisms.place[j]]
+            assert isinstance(node, Node)
+            sizes[:, j] = node.own_sizes
         return sizes
 
     def _scores(self, chance: float) -> np.ndarray:

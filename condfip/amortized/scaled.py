@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 
 class Sizes(Protocol):
-    """Relative sizes of noise.
+    """Relative sizes of noise."""
 
-    Attributes:
-        varying: the nodes whose noise varies.
-    """
-
-    varying: frozenset[int]
+    @property
+    def varying(self) -> frozenset[int]:
+        """The nodes whose noise varies."""
 
     def __call__(self, x: np.ndarray, f: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """Of `nodes` at rows x [N, D] where F of them is f, [N, len(nodes)]."""
@@ -37,6 +35,7 @@ class ScaledSCM(AdditiveSCM):
     """
 
     sizes: Sizes
+    last: tuple[np.ndarray, dict[int, np.ndarray]] | None = None
 
     @property
     def additive(self) -> AdditiveSCM:
@@ -80,7 +79,7 @@ class ScaledSCM(AdditiveSCM):
 
     def _at(self, x: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of nodes at rows x [N, D] that are asked about in series, [N, len(nodes)]."""
-        known = getattr(self, "last", None)
+        known = self.last
         if known is None or not np.array_equal(known[0], x):
             known = self.last = x.copy(), {}
         for j in nodes:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST = 5  # context rows
+SET = ("density", "noise_scale", "length_scale")  # axes that the prior draws as they are at 0
 FAMILY = "lorch"  # of tasks whose SCMs the prior draws, at the ranges of "IN"
 
 
@@ -79,6 +80,7 @@ class AmortizedGP:
             and float(said["d"]) <= max(prior.nodes)
             and (said["reach"] == "quantile" or prior.beyond > 0)
             and said.get("given", "true") == "true"
+            and not any(said.get(axis) for axis in SET)
         )
         return True if met else "partly"
 

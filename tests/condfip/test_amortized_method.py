@@ -83,7 +83,7 @@ def test_it_says_what_it_was_trained_on():
     assert seen(tasks["RFF_IN"]) is seen(inside) is True
     assert seen(tasks["RFF_OUT"]) is seen(replace(inside, shift="noise", alpha=2.0)) is False
     assert seen(load_suite("ecoli")[0]) is seen(load_suite("csuite")[0]) is False
-    others = [{"noise": "laplace"}, {"n_context": 2000}, {"d": 200}]
+    others = [{"noise": "laplace"}, {"n_context": 2000}, {"d": 200}, {"density": 2.0}]
     assert {seen(replace(inside, **other)) for other in others} == {"partly"}
     graphs = load_suite("lorch-graph", "smoke", scenario="LIN_IN")
     assert {t.given: seen(t) for t in graphs}["corrupt"] == "partly"

@@ -10,12 +10,13 @@ from condfip.amortized.config import BROAD, PriorConfig
 from condfip.amortized.noise import FAMILIES, draw_shape
 from condfip.amortized.prior import LARGEST, Tasks, broad, draw_tasks
 
-# (family, parameters) of csuite, csuite-gmm, ecoli's and the OUT scenarios' noises, in the terms of
-# `FAMILIES`: Laplace is an exponential power of 1, an exponential a gamma of shape 1, and a mixture
-# of N(-m, s1), N(m, s2) in equal parts is one of gap 2 m / s1 and spread s2 / s1
+# (family, parameters) of noises of csuite, csuite-gmm, ecoli, the OUT scenarios, violations (its
+# outliers are Cauchy) and the axis `noise` of lorch, in the terms of `FAMILIES`: Laplace is an
+# exponential power of 1, an exponential a gamma of shape 1, and a mixture of N(-m, s1), N(m, s2) in
+# equal parts is one of gap 2 m / s1 and spread s2 / s1
 OTHERS = {
     ("exponential power", (1.0,)),
-    ("student t", (3.0,)),
+    *(("student t", (df,)) for df in (1.0, 3.0, 5.0)),
     ("gamma", (1.0, 1.0)),
     ("gamma", (1.0, -1.0)),
     *(

@@ -145,7 +145,7 @@ class NetworkTask(Task):
 
 GAUSSIAN = Suite(
     name="networks",
-    about="Published linear Gaussian networks of 44 to 107 nodes: lines, large noise, few roots",
+    about="Published Gaussian networks of 44 to 107 nodes: what a method loses where all is lines",
     source="Opgen-Rhein and Strimmer 2007; Scutari et al. 2014, 2016; bnlearn repository",
     licence="coefficients from a package under MIT; see bench/data/NETWORKS.md",
     kind=NetworkTask,

@@ -63,6 +63,25 @@ class Marginal:
         data = Dataset.of(df, graph)
         return AdditiveSCM(data.names, data.adjacency, Constant(data.rows.mean(0)), data.rows)
 
+    def classify(self, x: np.ndarray, codes: np.ndarray, count: int, seed: int) -> "Shares":
+        """The levels' shares."""
+        return Shares(codes, count)
+
+
+class Shares:
+    """Probabilities that depend on nothing.
+
+    Args:
+        codes: levels [N]. count: of levels, K.
+    """
+
+    def __init__(self, codes: np.ndarray, count: int) -> None:
+        self.shares = np.bincount(codes.astype(int), minlength=count) / len(codes)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Rows [N, P] -> [N, K]."""
+        return np.tile(self.shares, (len(x), 1))
+
 
 class Constant:
     """F that depends on nothing."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.method import EXTRAS, member
+from bench.mixed.fit import fit_mixed, why_not
 from bench.scm.base import SCM, to_array
 from bench.scm.do import Do, Settled, settle
 from bench.task import Dataset, Problem, Task
@@ -83,6 +84,8 @@ class LoadedMethod:
 
     def skip(self, dataset: Dataset) -> str | None:
         """Why the method cannot fit this dataset, None where it can."""
+        if dataset.columns:
+            return why_not(self.inner, dataset)
         return member(self.inner, "skip")(dataset)
 
     def skip_problem(self, problem: Problem) -> str | None:
@@ -92,7 +95,7 @@ class LoadedMethod:
         return self.skip(problem.data)
 
     def fit(self, df: "pd.DataFrame | Any", graph: "nx.DiGraph", *, seed: int = 0) -> SCM:
-        """Learns an SCM.
+        """Learns an SCM; counts, yes and no, and categories are told by the columns' dtypes.
 
         Args:
             df: context rows, [N, D].
@@ -103,12 +106,12 @@ class LoadedMethod:
             The estimate, which answers the five verbs; both arguments stay as they are.
 
         Raises:
-            ValueError: NaN, text, unknown columns, a cycle; or the method is a control that needs
-                the truth.
+            ValueError: NaN, text, unknown columns, a cycle; columns that the method cannot take; or
+                it is a control that needs the truth.
         """
         if self.sees_problem:
             raise ValueError(f"{self.name} needs the true SCM; it runs on a suite's problems only")
-        return self._fit(Dataset.of(df, graph), seed)
+        return self._fit(Dataset.typed(df, graph), seed)
 
     def fit_problem(self, problem: Problem, seed: int) -> SCM:
         """Fits what a problem shows; controls are shown all of it."""
@@ -117,10 +120,19 @@ class LoadedMethod:
         return self._fit(problem.data, seed)
 
     def _fit(self, data: Dataset, seed: int) -> SCM:
+        if data.columns:
+            return self._fit_mixed(data, seed)
         fitted = self.inner.fit(data.frame(), data.graph(), seed=seed)
-        scm = complete(fitted, data, self.noise_space)
+        return self._named(complete(fitted, data, self.noise_space))
+
+    def _named(self, scm: SCM) -> SCM:
         scm.method = self.name
         return scm
+
+    def _fit_mixed(self, data: Dataset, seed: int) -> SCM:
+        if reason := why_not(self.inner, data):
+            raise ValueError(f"{self.name}: {reason}")
+        return self._named(fit_mixed(self.inner, data, seed, lambda d: self._fit(d, seed)))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """What it is made of, under the names that scikit-learn's `clone` passes on."""
@@ -158,6 +170,7 @@ class Completed(SCM):
 
     def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
         """See `SCM`."""
+        to_array(df, self.names)
         return self._named(self.fitted.noise(df))
 
     def generate(self, u: "pd.DataFrame", do: Do | None = None) -> "pd.DataFrame":
@@ -203,5 +216,5 @@ class Completed(SCM):
         for values, rows in Settled(clamps, {}).groups(len(u)):
             do = {self.names[j]: value for j, value in values.items()}
             answer = self.fitted.generate(self._answer(u[rows], None), do=do or None)
-            x[rows] = to_array(answer, self.names)
+            x[rows] = np.asarray(self._named(answer), dtype=np.float64)
         return x

@@ -26,6 +26,7 @@ Regress = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 Role = Literal["truth", "reference", "baseline"]
 NoiseSpace = Literal["additive", "base"]
 Noise = Callable[["pd.DataFrame"], "pd.DataFrame"]
+Classify = Callable[[np.ndarray, np.ndarray, int, int], Callable[[np.ndarray], np.ndarray]]
 
 
 class Method(Protocol):
@@ -39,6 +40,9 @@ class Method(Protocol):
         default: whether a run that names no methods includes it. Neither role nor default is
             inherited where methods are listed: they are read from the class's own body.
         noise_space: "additive" where noise has its node's units, "base" where it has its own.
+        classify: (x [N, P], levels [N] from 0, number of levels, seed) -> (x [M, P]) -> their
+            probabilities [M, K], for nodes that have levels; None: logistic regression. If it has
+            `draw(rng)` and `relearn(x, levels)`, so has the estimate.
         fit_problem: (problem, seed) -> estimate, of a control that is shown the whole problem; only
             the problems of suites are shown, and to no baseline.
 
@@ -55,6 +59,7 @@ class Method(Protocol):
     role: Role = "baseline"
     default: bool = False
     noise_space: NoiseSpace = "additive"
+    classify: Classify | None = None
     fit_problem: Callable[[Problem, int], "Estimate"] | None = None
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> "Estimate":

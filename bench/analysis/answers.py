@@ -11,6 +11,7 @@ from bench.analysis.table import Entry, Table
 from bench.metrics import METRICS
 from bench.metrics.distances import FEW_ROWS, MANY_ROWS
 from bench.suites.answers import LEVEL, read_answers
+from bench.suites.outcomes import observed
 from bench.task import Dataset
 
 FEW_BEYOND = 0.5  # deviations by which some rows of a shift may leave the data without a word
@@ -81,8 +82,15 @@ def gather(metrics: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> li
                 told = question.nodes.setdefault(rest[1], {}).setdefault(method, Told())
                 setattr(told, FIELDS[rest[2]], value)
     for question in found.values():
-        question.nodes = {n: question.nodes[n] for n in names if n in question.nodes}
+        place = {name: k for k, name in enumerate(names)}
+        known = sorted(question.nodes, key=lambda n: place.get(n, place.get(_node(n), len(place))))
+        question.nodes = {n: question.nodes[n] for n in known}
     return list(found.values())
+
+
+def _node(outcome: str) -> str:
+    """The node of NODE=LEVEL."""
+    return str(outcome).rpartition("=")[0]
 
 
 def _widen(values: dict[str, tuple[float, float]], node: str, value: float) -> None:
@@ -119,13 +127,13 @@ def effect_table(question: Answered, data: Dataset, name: str) -> Table:
     header = ["node", "observed mean", "method", second, "effect", INTERVAL]
     rows: list[list[str | Entry]] = []
     for node, told in question.nodes.items():
-        observed = data.rows[:, data.names.index(node)].mean()
-        digits = digits_for(told.values(), float(observed))
+        mean = observed(data, node).mean()
+        digits = digits_for(told.values(), float(mean))
         for method, said in told.items():
             interval = "-"
             if math.isfinite(said.low):
                 interval = f"{said.low:.{digits}f} to {said.high:.{digits}f}"
-            numbers = [f"{value:.{digits}f}" for value in (observed, said.mean, said.effect)]
+            numbers = [f"{value:.{digits}f}" for value in (mean, said.mean, said.effect)]
             rows.append([node, numbers[0], method, *numbers[1:], interval])
     return Table(name, _caption(question), header, rows)
 
@@ -164,7 +172,7 @@ def agreement(question: Answered, data: Dataset) -> list[str]:
         effects = {method: said.effect for method, said in told.items()}
         if len(effects) < 2:
             continue
-        deviation = float(data.rows[:, data.names.index(node)].std(ddof=1))
+        deviation = float(observed(data, node).std(ddof=1))
         low, high = min(effects, key=effects.__getitem__), max(effects, key=effects.__getitem__)
         gap = effects[high] - effects[low]
         size = f"{effects[low]:.4g} ({low}) to {effects[high]:.4g} ({high})"
@@ -189,6 +197,8 @@ def outside(title: str, values: Mapping[str, tuple[float, float]], data: Dataset
     """A warning for each node that is set to what was never seen."""
     lines = []
     for node, (low, high) in values.items():
+        if data.names.index(node) in data.discrete:
+            continue  # levels are known or refused
         column = data.rows[:, data.names.index(node)]
         least, most, deviation = column.min(), column.max(), column.std(ddof=1)
         beyond = max(high - most, least - low, 0.0) / deviation
@@ -206,7 +216,7 @@ def differences(question: Answered, data: Dataset) -> str:
     gaps = {}
     for node, told in question.nodes.items():
         effects = [said.effect for said in told.values() if math.isfinite(said.effect)]
-        deviation = data.rows[:, data.names.index(node)].std(ddof=1)
+        deviation = observed(data, node).std(ddof=1)
         if len(effects) > 1 and deviation > 0:
             gaps[node] = (max(effects) - min(effects)) / deviation
     if not gaps:

@@ -24,6 +24,7 @@ from bench.analysis.table import metric_table
 from bench.cli.run import order
 from bench.reading.do import Question
 from bench.reading.edges import ORIENTATIONS
+from bench.reading.missing import MISSING
 from bench.registry import declared, default_methods
 from bench.run.execute import OK, SOME_FAILED, Order, execute
 from bench.run.fingerprint import fingerprint_of
@@ -34,6 +35,7 @@ from bench.suites.own import (
     AnswerTask,
     OwnTask,
     answer_task,
+    complete_rows,
     constant_columns,
     own_task,
     parse_questions,
@@ -56,6 +58,10 @@ def add_own_options(parser: argparse.ArgumentParser) -> None:
     part.add_argument("--n", type=int, metavar="ROWS", help="to sample; default: as many as given")
     about = "intervals from so many fits to rows drawn again"
     part.add_argument("--bootstrap", type=int, default=0, metavar="N", help=about)
+    about = "of columns, as x=category: float, count, bool or category; found where not said"
+    part.add_argument("--types", nargs="+", action="extend", default=[], metavar="X=T", help=about)
+    about = "rows that lack a value: left out, filled by each method's own SCM, or refused"
+    part.add_argument("--missing", choices=MISSING, default=MISSING[0], help=about)
     about = "keep columns that are in no edge"
     part.add_argument("--all-columns", action="store_true", help=about)
     about = "which way a matrix reads"
@@ -71,13 +77,21 @@ def run_own(options: argparse.Namespace) -> int:
     _check(options)
     options.methods = options.methods or ",".join(_competing())
     graph = str(options.graph)
-    task = own_task(options.data, graph, options.seed, options.all_columns, options.adjacency)
+    task = own_task(
+        options.data,
+        graph,
+        options.seed,
+        options.all_columns,
+        options.adjacency,
+        ",".join(options.types),
+        options.missing,
+    )
     folder = options.out or Path("results") / f"own-{options.data.stem}"
-    data, n = task.dataset(), options.n or min(task.n_context + task.n_query, SAMPLED)
+    data, n = complete_rows(task.dataset()), options.n or min(len(task.own.frame), SAMPLED)
     asked = answer_task(task, options.do, options.effect, n, options.bootstrap, folder)
     dos, effects = parse_questions(asked.questions, task.own)
     for question in dos:
-        question.over(task.own.beside(question.columns))
+        question.over(task.own.beside(question.columns), task.own.kinds)
     for line in [*task.own.notes, *_split_notes(task, data)]:
         print(line)
     said = _foreseen(dos, data)

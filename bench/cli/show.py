@@ -163,6 +163,11 @@ def plot_command(options: argparse.Namespace) -> int:
     runs = _runs(options)
     frame = _results(options, runs)
     for kind in options.kind or ():
+        if not PLOTS[kind].fits(frame) and is_own(locate(runs[0])):
+            raise ValueError(
+                f"the plot {kind} needs a suite's problems; of your own table the page shows "
+                f"mechanisms, draws, fit and effects: bench report {runs[0]}"
+            )
         if not PLOTS[kind].fits(frame):
             lacking = ", ".join(run.name for run in runs)
             raise ValueError(f"plot {kind} needs {PLOTS[kind].needs}, which {lacking} lacks")

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from bench.laws.trial import CLAMP, EXACT, Trial, refuses, require, same_answers
+from bench.laws.typed import keeps_types_or_says_that_it_cannot, names_the_hole_of_a_query
 from bench.method import member
 from bench.metrics import METRICS
 from bench.registry import load_suite
@@ -276,6 +277,8 @@ LAWS: dict[str, Callable[[Trial], None]] = {
         pickles,
         fits_without_edges,
         refuses_bad_input,
+        names_the_hole_of_a_query,
+        keeps_types_or_says_that_it_cannot,
         beats_the_marginal,
     )
 }

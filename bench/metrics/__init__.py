@@ -148,7 +148,8 @@ def wasserstein_query(problem: Problem, estimate: SCM) -> float:
 
 def mmd_reconstruction(problem: Problem, estimate: SCM) -> float:
     """Context rows rebuilt from their inferred noise against query rows."""
-    rows = estimate.generate(estimate.noise(problem.context))
+    context = as_frame(problem.data.rows, problem.data.names)
+    rows = estimate.generate(estimate.noise(context))
     return mmd(*_standardised(_checked(rows, problem.data.rows), problem.query_rows))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.reading.graphs import as_digraph
 from bench.reading.numbers import numbers
+from bench.scm.columns import FLOAT, Column, coded_columns, codes_of, table_of
 from bench.scm.shown import MOST
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Dataset:
         rows: the context, float64 [N, D], in the data's own units.
         names: of the columns, [D].
         adjacency: bool [D, D], True at [i, j] where column i causes column j.
+        columns: their types, () where all are floats; see `bench.scm.columns`.
 
     Example:
         >>> import numpy as np
@@ -39,6 +41,7 @@ class Dataset:
     rows: np.ndarray
     names: tuple[str, ...]
     adjacency: np.ndarray
+    columns: tuple[Column, ...] = ()
 
     def __repr__(self) -> str:
         shown = ", ".join(map(str, self.names[:MOST])) + (", ..." if self.names[MOST:] else "")
@@ -67,9 +70,41 @@ class Dataset:
         rows, names = numbers(df)
         return cls(rows, names, _adjacency(graph, names))
 
+    @classmethod
+    def typed(cls, df: "pd.DataFrame | np.ndarray", graph: "nx.DiGraph") -> "Dataset":
+        """`of`, with counts, yes and no, and categories as the dtypes of the columns say.
+
+        Raises:
+            ValueError: see `of`.
+        """
+        coded, columns = coded_columns(df)
+        plain = cls.of(coded, graph)
+        return cls(plain.rows, plain.names, plain.adjacency, columns)
+
+    @property
+    def discrete(self) -> tuple[int, ...]:
+        """Numbers of the columns whose values are levels."""
+        return tuple(j for j, column in enumerate(self.columns) if column.discrete)
+
     def frame(self) -> "pd.DataFrame":
         """Gives the rows as a table, [N, D]."""
-        return as_frame(self.rows, self.names)
+        return self.table(self.rows)
+
+    def table(self, rows: np.ndarray) -> "pd.DataFrame":
+        """Gives other rows [N, D] as a table with these columns."""
+        if not self.columns:
+            return as_frame(rows, self.names)
+        return table_of(rows, self.names, self.columns)
+
+    def codes(self, df: "pd.DataFrame") -> np.ndarray:
+        """Reads a table with these columns as rows [N, D]; see `bench.scm.columns.codes_of`."""
+        return codes_of(df, self.names, self.columns) if self.columns else self.numbers(df)
+
+    def numbers(self, df: "pd.DataFrame | np.ndarray") -> np.ndarray:
+        """Reads a table of numbers with these names, as noise is, as rows [N, D]; NaN stays."""
+        if isinstance(df, np.ndarray) or not hasattr(df, "columns"):
+            return np.asarray(df, dtype=np.float64)
+        return codes_of(df, self.names, (FLOAT,) * len(self.names))
 
     def graph(self) -> "nx.DiGraph":
         """Gives the graph; u -> v reads "u causes v"."""

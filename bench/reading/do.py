@@ -1,8 +1,6 @@
 """What a person writes after --do and --effect, as what do() takes."""
 
-import ast
 import math
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.reading.expression import Function
 from bench.reading.names import hint
+from bench.scm.columns import FLOAT, Column
 from bench.scm.do import DRAWS, Do, Draw, Scale, Shift
 
 if TYPE_CHECKING:
@@ -22,8 +22,11 @@ FORMS = (
 )
 
 
+Kinds = Mapping[str, Column]
+
+
 @dataclass(frozen=True)
-class Column:
+class FromColumn:
     """One value a row, from a column of the table, which need not be in the graph."""
 
     name: str
@@ -36,18 +39,19 @@ class Question:
     text: str
     do: Mapping[str, Any]
 
-    def over(self, table: "pd.DataFrame") -> Do:
-        """The do() for the rows of `table`, which has the columns that are asked for.
+    def over(self, table: "pd.DataFrame", kinds: Kinds | None = None) -> Do:
+        """The do() for the rows of `table`, which has the columns that are asked for, by codes.
 
         Raises:
             ValueError: a column has text or no value.
         """
-        return {name: _rows(value, table) for name, value in self.do.items()}
+        kinds = kinds or {}
+        return {n: _rows(n, value, table, kinds.get(n, FLOAT)) for n, value in self.do.items()}
 
     @property
     def columns(self) -> list[str]:
         """Columns whose values it takes."""
-        return [value.name for value in self.do.values() if isinstance(value, Column)]
+        return [value.name for value in self.do.values() if isinstance(value, FromColumn)]
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,16 @@ class Effect:
 
 
 def parse_do(
-    assignments: Sequence[str], names: Sequence[str], columns: Sequence[str] = ()
+    assignments: Sequence[str],
+    names: Sequence[str],
+    columns: Sequence[str] = (),
+    kinds: Kinds | None = None,
 ) -> Question:
     """Reads the words after one --do; they are joint.
 
     Args:
         assignments: as "x=5" or "y=shift:+2". names: nodes. columns: of the table, default `names`.
+        kinds: types of nodes, where they are not all floats; levels are then read as their codes.
 
     Raises:
         ValueError: an unknown node, one that is set twice, a value of none of the forms.
@@ -78,7 +86,7 @@ def parse_do(
         if name in do:
             raise ValueError(f"--do {assignment}: {name} is set twice")
         try:
-            do[name] = _value(name, value, columns or names)
+            do[name] = _typed(name, value, columns or names, (kinds or {}).get(name, FLOAT))
         except ValueError as error:
             raise ValueError(f"--do {assignment}: {error}") from None
     if not do:
@@ -86,8 +94,8 @@ def parse_do(
     return Question(" ".join(assignments), do)
 
 
-def parse_effect(words: Sequence[str], names: Sequence[str]) -> Effect:
-    """Reads the words after one --effect.
+def parse_effect(words: Sequence[str], names: Sequence[str], kinds: Kinds | None = None) -> Effect:
+    """Reads the words after one --effect; `kinds` as of `parse_do`.
 
     Raises:
         ValueError: not of the form a=1,2 on=y, an unknown node.
@@ -99,9 +107,11 @@ def parse_effect(words: Sequence[str], names: Sequence[str]) -> Effect:
         raise ValueError(f"--effect {text}: {form}")
     cause, values = split(causes[0], names, "--effect")
     try:
-        low, high = (_number(part) for part in values.split(","))
-    except ValueError:
-        raise ValueError(f"--effect {text}: {form}, two numbers") from None
+        kind = (kinds or {}).get(cause, FLOAT)
+        low, high = (_level(cause, part, kind) for part in values.split(","))
+    except ValueError as error:
+        what = str(error) if kind != FLOAT else "two numbers"
+        raise ValueError(f"--effect {text}: {form}, {what}") from None
     _known(outcomes[0], names, f"--effect {text}")
     if outcomes[0] == cause:
         raise ValueError(f"--effect {text}: {cause} is set; choose another outcome")
@@ -130,6 +140,33 @@ def _known(name: str, names: Sequence[str], where: str) -> None:
         raise ValueError(f"{where}: unknown column {name!r} ({hint(name, names)})")
 
 
+def _typed(name: str, text: str, columns: Sequence[str], kind: Column) -> Any:
+    """`_value` of a node whose type is known."""
+    if kind.discrete and not text.startswith("column:"):
+        return _level(name, text, kind)
+    value = _value(name, text, columns)
+    if kind.kind != "count":
+        return value
+    return _level(name, text, kind) if isinstance(value, float) else value
+
+
+def _level(name: str, text: str, kind: Column) -> float:
+    """A number, of a node with levels the code of one.
+
+    Raises:
+        ValueError: no such level.
+    """
+    if not kind.discrete:
+        return float(kind.code(name, [_number(text)])[0])
+    said = text.strip().lower()
+    known = {str(level).lower(): code for code, level in enumerate(kind.levels)}
+    if kind.kind == "bool":
+        known |= {"0": 0, "1": 1, "no": 0, "yes": 1, "false": 0, "true": 1}
+    if said not in known:
+        raise ValueError(f"{name} {kind.allows}, not {text}")
+    return float(known[said])
+
+
 def _value(name: str, text: str, columns: Sequence[str]) -> Any:
     kind, colon, rest = text.partition(":")
     if not colon:
@@ -140,7 +177,7 @@ def _value(name: str, text: str, columns: Sequence[str]) -> Any:
         return Scale(_number(rest))
     if kind == "column":
         _known(rest, columns, "column")
-        return Column(rest)
+        return FromColumn(rest)
     if kind in DRAWS:
         parts = rest.split(",")
         if len(parts) != 2:
@@ -168,10 +205,17 @@ def _number(text: str) -> float:
     return number
 
 
-def _rows(value: Any, table: "pd.DataFrame") -> Any:
-    if not isinstance(value, Column):
+def _rows(name: str, value: Any, table: "pd.DataFrame", kind: Column) -> Any:
+    if not isinstance(value, FromColumn):
         return value
     column = table[value.name]
+    if kind != FLOAT:
+        codes = kind.code(name, column.array)
+        if np.isnan(codes).any():
+            raise ValueError(
+                f"column {value.name} lacks a value in {int(np.isnan(codes).sum())} rows"
+            )
+        return codes
     if column.dtype.kind not in "iufb":
         raise ValueError(f"column {value.name} holds text, not one number a row")
     rows = column.to_numpy(dtype=np.float64)
@@ -179,69 +223,6 @@ def _rows(value: Any, table: "pd.DataFrame") -> Any:
         missing = int((~np.isfinite(rows)).sum())
         raise ValueError(f"column {value.name} lacks a number in {missing} of {len(rows)} rows")
     return rows
-
-
-OPERATIONS: dict[type, Callable] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-FUNCTIONS: dict[str, Callable] = {
-    "abs": np.abs,
-    "exp": np.exp,
-    "log": np.log,
-    "max": np.maximum,
-    "min": np.minimum,
-    "round": np.round,
-    "sqrt": np.sqrt,
-}
-
-
-class Function:
-    """An expression in `value`, as "min(value, 50)"; arithmetic only, nothing is executed.
-
-    Raises:
-        ValueError: anything but numbers, `value`, + - * / **, and the known functions.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        try:
-            self.tree = ast.parse(text.strip(), mode="eval").body
-        except (SyntaxError, RecursionError, MemoryError, ValueError):
-            raise ValueError(f"{text!r} is no expression") from None
-        self._evaluate(self.tree, np.ones(1))
-
-    def __call__(self, natural: np.ndarray) -> np.ndarray:
-        """Values [N] -> [N]."""
-        return self._evaluate(self.tree, natural)
-
-    def __repr__(self) -> str:
-        return f"function:{self.text}"
-
-    def _evaluate(self, node: ast.AST, value: np.ndarray) -> Any:
-        with np.errstate(all="ignore"):  # what is not finite is refused where it is used
-            match node:
-                case ast.Constant(value=int() | float() as number):
-                    return np.float64(number)
-                case ast.Name(id="value"):
-                    return value
-                case ast.BinOp() if type(node.op) in OPERATIONS:
-                    sides = (self._evaluate(side, value) for side in (node.left, node.right))
-                    return OPERATIONS[type(node.op)](*sides)
-                case ast.UnaryOp() if type(node.op) in OPERATIONS:
-                    return OPERATIONS[type(node.op)](self._evaluate(node.operand, value))
-                case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS and not node.keywords:
-                    try:
-                        return FUNCTIONS[name](*(self._evaluate(a, value) for a in node.args))
-                    except (TypeError, ValueError):
-                        raise ValueError(f"{name} with {len(node.args)} arguments") from None
-        known = ", ".join(FUNCTIONS)
-        raise ValueError(f"{ast.unparse(node)!r} is not read; numbers, value, + - * / **, {known}")
 
 
 def pack(do: Do, names: Sequence[str]) -> tuple[list[list], list[np.ndarray]]:

@@ -48,6 +48,10 @@ def numbers(
 def _column(name: Hashable, column: "pd.Series") -> np.ndarray:
     kind = column.dtype.kind
     if kind not in "iufb":
+        if hasattr(column.dtype, "categories"):
+            raise ValueError(
+                f"column {name} is a category, which is no number; load_method(...) takes it"
+            )
         what = "dates" if kind in "Mm" else "text"
         raise ValueError(f"column {name} holds {what}, not numbers; leave it out or code it")
     if kind in "iu" and not column.isna().any():

@@ -3,11 +3,12 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bench.reading.cells import is_number, refuse_text
 from bench.reading.text import SAMPLE, read_text, separator_of
 
 if TYPE_CHECKING:
@@ -65,8 +66,17 @@ class TextTable:
             raise ValueError(f"{path}: {error}") from None
         self.names = [name for name in self.layout.names if name]
 
-    def read(self, wanted: Sequence[str] = (), every: bool = False) -> Table:
+    def read(
+        self,
+        wanted: Sequence[str] = (),
+        every: bool = False,
+        levels: Collection[str] | None = None,
+    ) -> Table:
         """The columns that are wanted, or every one; those without a name are left out.
+
+        Args:
+            levels: columns that may hold anything; where it is given, text without any number is
+                taken as it is.
 
         Raises:
             ValueError: text in one of them, rows of another length.
@@ -74,7 +84,7 @@ class TextTable:
         keep, notes = _choose(self.names, wanted, every)
         try:
             frame = _parse(self.text, self.layout, keep)
-            _refuse_text(frame, self.layout.decimal, self.place)
+            refuse_text(frame, self.layout.decimal, self.place, levels)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
         return Table(frame, (*self.layout.notes, *notes))
@@ -99,14 +109,19 @@ class ParquetTable:
             raise ValueError(f"{path}: two columns have the same name {twice}; rename one")
         self.names = [n for n in names if not UNNAMED.match(n) and not n.startswith("__index_")]
 
-    def read(self, wanted: Sequence[str] = (), every: bool = False) -> Table:
+    def read(
+        self,
+        wanted: Sequence[str] = (),
+        every: bool = False,
+        levels: Collection[str] | None = None,
+    ) -> Table:
         """See `TextTable`."""
         keep, notes = _choose(self.names, wanted, every)
         if self.file.metadata.num_rows * len(keep) > TABLE_NUMBERS:
             raise ValueError(f"{self.path} has more than {TABLE_NUMBERS} numbers; give fewer rows")
         frame = self.file.read(columns=keep).to_pandas().reset_index(drop=True)[keep]
         try:
-            _refuse_text(frame, ".", self.place)
+            refuse_text(frame, ".", self.place, levels)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
         return Table(frame, tuple(notes))
@@ -152,7 +167,7 @@ def _layout(text: str) -> _Layout:
     for number, row in rows:
         if len(row) > len(names):
             raise ValueError(f"line {number} has {len(row)} cells, the header {len(names)}")
-    if all(_is_number(name) for name in names if name):
+    if all(is_number(name) for name in names if name):
         raise ValueError(f"line 1: {names[0]} is no name; give the table a header of names")
     decimal = _decimal([cell for _, row in rows for cell in row], separator)
     if decimal == ",":
@@ -277,32 +292,3 @@ def _parser_said(error: Exception, layout: _Layout) -> str:
         return " ".join(str(error).split())
     line = int(found[2]) + layout.skipped
     return f"line {line} has {found[3]} cells, the header {len(layout.names)}"
-
-
-def _refuse_text(frame: "pd.DataFrame", decimal: str, place: Callable[[int], str]) -> None:
-    """Names the first cell that is no number.
-
-    Raises:
-        ValueError: there is one.
-    """
-    for name, column in frame.items():
-        if column.dtype.kind in "iufb":
-            continue
-        numeric = column.map(lambda cell: _is_number(cell, decimal))
-        bad = (~numeric.astype(bool) & column.notna()).to_numpy()
-        if bad.any():
-            first, count = int(bad.argmax()), int(bad.sum())
-            more = f" (and {count - 1} more)" if count > 1 else ""
-            raise ValueError(
-                f"column {name} holds text, not numbers: {place(first)} has "
-                f"{str(column.iloc[first])[:30]!r}{more}; mend it, or code it as numbers"
-            )
-
-
-def _is_number(cell: object, decimal: str = ".") -> bool:
-    text = str(cell) if decimal == "." else str(cell).replace(".", " ").replace(decimal, ".")
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

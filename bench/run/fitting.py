@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from os import _exit, chdir, getpid
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import torch
 
 from bench.loaded import LoadedMethod
 from bench.method import member
+from bench.mixed.impute import impute
+from bench.mixed.scm import MixedSCM
 from bench.reading.do import unpack
 from bench.registry import Unavailable, load_method
 from bench.run.environment import peak_device_mb, peak_memory_mb, reset_peak_memory
@@ -27,7 +30,8 @@ from bench.run.fingerprint import fingerprint_of
 from bench.run.frames import BODY_MOST, Channel, Closed, Header, arrays_of
 from bench.run.sandbox import preserved_state, scratch_folder, seed_globals
 from bench.run.shape import SEEN
-from bench.scm.base import SCM, to_array
+from bench.scm.base import SCM
+from bench.scm.columns import unpack as unpack_columns
 from bench.scm.do import Do
 from bench.task import Dataset, Problem, Task, as_frame
 
@@ -120,8 +124,9 @@ class Fitting:
         self.folder, self.process = folder, getpid()
         self.names: list[str] = []
         self.scm: SCM | None = None
+        self.imputed: list[tuple[SCM, np.ndarray]] = []
         self.data: Dataset | None = None
-        self.drawn: dict[tuple[int, int, int], list[SCM]] = {}
+        self.drawn: dict[tuple[int, int, int, int], list[SCM]] = {}
 
     def serve(self) -> None:
         """Answers until the other end is gone; what a method forked and let return ends."""
@@ -154,17 +159,23 @@ class Fitting:
             problem = _task(header).problem()
         else:
             rows, adjacency = arrays
-            data = Dataset(rows.copy(), tuple(self.names), adjacency.astype(bool))
+            types = unpack_columns(header["types"])
+            data = Dataset(rows.copy(), tuple(self.names), adjacency.astype(bool), types)
             problem = Problem(data, rows[:0].copy())
         if reason := self.method.skip_problem(problem):
             return {"kind": "skipped"}, str(reason)
         seed_globals(header["seed"])
         reset_peak_memory()
         begun = time.perf_counter()
-        self.scm = self.method.fit_problem(problem, header["seed"])
+        if np.isnan(problem.data.rows).any():
+            found = impute(self._fit_rows(header["seed"]), problem.data, header["seed"])
+            self.imputed, self.scm = found, found[0][0]
+        else:
+            self.scm = self._fit_problem(problem, header["seed"])
         seconds = time.perf_counter() - begun
         self.data, self.drawn = problem.data, {}
         can = [n for n in (*ABILITIES, "draws") if member(self.scm, n) is not None]
+        can += ["imputed"] if self.imputed else []
         return {
             "kind": "fitted",
             "seconds": seconds,
@@ -174,50 +185,64 @@ class Fitting:
             **self._peaks(),
         }, ()
 
+    def _fit_rows(self, seed: int) -> Callable[[Dataset], SCM]:
+        return lambda data: self._fit_problem(Problem(data, data.rows[:0]), seed)
+
+    def _fit_problem(self, problem: Problem, seed: int) -> SCM:
+        """An estimate over tables of numbers: levels are told by their codes."""
+        scm = self.method.fit_problem(problem, seed)
+        return scm.coded() if isinstance(scm, MixedSCM) else scm
+
     def _ask(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
         begun = time.perf_counter()
-        given = 0 if header["verb"] == "sample" else 1
+        given = 0 if header["verb"] in ("sample", "completed") else 1
         rows, more = arrays[:given], arrays[given:]
         dos = [unpack(do, more[start:], self.names) or None for do, start in header["dos"]]
-        scms = [self._fitted]
+        scms = [self._fitted(header)]
         if count := header.get("drawn"):
-            scms = self._drawn(count, header["seed"], header.get("bootstrap", 0))
+            scms = self._drawn(count, header)
         numbers = np.concatenate([self._verb(s, header, rows, do) for do in dos for s in scms])
         if numbers.nbytes > BODY_MOST:
             raise ValueError(f"the method answered {header['verb']} with {numbers.size} numbers")
         told = {"kind": "answered", "seconds": time.perf_counter() - begun, **self._peaks()}
         return told, (numbers,)
 
-    @property
-    def _fitted(self) -> SCM:
+    def _fitted(self, header: Header) -> SCM:
+        """The estimate that is asked, of several imputations one."""
         if self.scm is None:
             raise ValueError("nothing has been fitted yet")
-        return self.scm
+        return self.imputed[header["imputation"]][0] if self.imputed else self.scm
 
     def _verb(self, scm: SCM, header: Header, rows: list, do: Do | None) -> np.ndarray:
-        if header["verb"] == "sample":
+        data, verb = self.data, header["verb"]
+        if verb == "completed":
+            return self.imputed[header["imputation"]][1]
+        if verb == "sample":
             answer = scm.sample(header["n"], do, header["seed"], noise=header["noise"])
         else:
-            more = (do,) if header["verb"] in ("generate", "counterfactual") else ()
-            answer = getattr(scm, header["verb"])(as_frame(rows[0], self.names), *more)
-        return to_array(answer, self.names)
+            more = (do,) if verb in ("generate", "counterfactual") else ()
+            answer = getattr(scm, verb)(as_frame(rows[0], data.names), *more)
+        return data.numbers(answer)
 
-    def _drawn(self, count: int, seed: int, bootstrap: int) -> list[SCM]:
+    def _drawn(self, count: int, header: Header) -> list[SCM]:
         """SCMs that the data allow: from what the estimate knows, or fits to rows drawn again."""
-        asked = count, seed, bootstrap
+        seed, bootstrap, which = header["seed"], header.get("bootstrap", 0), header["imputation"]
+        asked, scm = (count, seed, bootstrap, which), self._fitted(header)
         if asked not in self.drawn:
             if bootstrap and self.data:
-                self.drawn[asked] = [self._refit(self.data, [seed, k]) for k in range(count)]
+                rows = self.imputed[which][1] if self.imputed else self.data.rows
+                again = replace(self.data, rows=rows)
+                self.drawn[asked] = [self._refit(scm, again, [seed, k]) for k in range(count)]
             else:
-                self.drawn[asked] = list(member(self.scm, "draws")(count, seed))
+                self.drawn[asked] = list(member(scm, "draws")(count, seed))
         return self.drawn[asked]
 
-    def _refit(self, data: Dataset, seed: list[int]) -> SCM:
+    def _refit(self, scm: SCM, data: Dataset, seed: list[int]) -> SCM:
         rows, rng = data.rows, np.random.default_rng(seed)
-        frame = as_frame(rows[rng.integers(len(rows), size=len(rows))], self.names)
-        if refit := member(self.scm, "refit"):
-            return refit(frame)
-        return self.method.fit(frame, data.graph(), seed=seed[0])
+        again = replace(data, rows=rows[rng.integers(len(rows), size=len(rows))])
+        if refit := member(scm, "refit"):
+            return refit(as_frame(again.rows, again.names))
+        return self._fit_rows(seed[0])(again)
 
     def _seen(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
         try:

@@ -11,6 +11,7 @@ import re
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,13 @@ import numpy as np
 from bench.loaded import Completed
 from bench.method import Estimate
 from bench.metrics import METRICS, Metric, node_residuals
+from bench.mixed.impute import IMPUTATIONS
 from bench.reading.do import pack
 from bench.run.fitting import failure
 from bench.run.frames import Channel, Closed, Header, arrays_of
 from bench.run.shape import clean, name_metrics
 from bench.scm.base import SCM, to_array
+from bench.scm.columns import pack as pack_columns
 from bench.scm.do import Do
 from bench.task import Problem, Task, as_frame
 
@@ -94,8 +97,23 @@ class Asked(SCM):
         self.noise_metric = facts["noise_metric"]
         self.can_draw = "draws" in facts["can"]
         self.label = re.sub(r"[^A-Za-z0-9_.-]+", "-", facts["method"])
-        for ability in (name for name in facts["can"] if name != "draws"):
+        self.imputations = IMPUTATIONS if "imputed" in facts["can"] else 0
+        self.imputation = 0
+        for ability in (name for name in facts["can"] if name not in ("draws", "imputed")):
             setattr(self, ability, partial(self._rows, ability))
+
+    def at(self, imputation: int) -> "Asked":
+        """The estimate of one of the imputations."""
+        other = copy(self)
+        other.imputation = imputation
+        for name, ability in vars(self).items():
+            if isinstance(ability, partial):
+                setattr(other, name, partial(other._rows, *ability.args))
+        return other
+
+    def completed(self, n: int) -> np.ndarray:
+        """The context's rows as this imputation filled them, [n, D]."""
+        return self._numbers({"verb": "completed"}, (), [None], n)
 
     def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
         """See `SCM`."""
@@ -147,7 +165,8 @@ class Asked(SCM):
             told, values = pack(do or {}, self.names)
             packed.append([told, len(more)])
             more += values
-        self.channel.send({"kind": "ask", "dos": packed, **words}, (*rows, *more))
+        asked = {"kind": "ask", "dos": packed, "imputation": self.imputation, **words}
+        self.channel.send(asked, (*rows, *more))
         header, data = self.channel.receive()
         if header["kind"] != "answered":
             raise Abandoned
@@ -177,6 +196,7 @@ class FiveVerbs(Completed):
     """The others made of these two."""
 
     can_draw = False
+    imputations = 0
 
     def __init__(self, asked: Asked, problem: Problem) -> None:
         super().__init__(TwoVerbs(asked), problem.data, asked.noise_space)
@@ -222,12 +242,12 @@ class Scorer:
         columns = {
             str(name): [_finite(mean), _finite(deviation)]
             for name, mean, deviation in zip(
-                problem.data.names, rows.mean(0), rows.std(0, ddof=1), strict=True
+                problem.data.names, np.nanmean(rows, 0), np.nanstd(rows, 0, ddof=1), strict=True
             )
         }
         names = [name if isinstance(name, str | int) else str(name) for name in problem.data.names]
         told = {"kind": "problem", "names": names, "columns": columns}
-        told["bounds"] = list(problem.bounds)
+        told["bounds"], told["types"] = list(problem.bounds), pack_columns(problem.data.columns)
         return told, (problem.data.rows, problem.data.adjacency)
 
     def _forget(self) -> None:

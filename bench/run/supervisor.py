@@ -55,7 +55,7 @@ class Computation:
         if header["kind"] == "failed":
             raise failed(header, text_of(data))
         self.result |= {"columns": header["columns"], "bounds": header["bounds"]}
-        return header["names"], ({"shapes": header["shapes"]}, data)
+        return header["names"], ({"shapes": header["shapes"], "types": header["types"]}, data)
 
     def _scorer(self) -> Child:
         self.worker.prepare(self.job.home, self.job.device)

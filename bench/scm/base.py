@@ -13,6 +13,7 @@ from bench.scm.plan import make_plan
 from bench.scm.shown import rounded
 from bench.scm.verbs import SCM as SCM
 from bench.scm.verbs import to_array as to_array
+from bench.scm.verbs import whole as whole
 
 if TYPE_CHECKING:
     import pandas as pd

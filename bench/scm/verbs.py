@@ -18,17 +18,34 @@ def to_array(table: "pd.DataFrame | np.ndarray", names: Sequence[str]) -> np.nda
     """The columns `names` of a table, in that order, as float64 [N, D].
 
     Raises:
-        ValueError: a column is missing, or an array has another number of columns.
+        ValueError: a column is missing or lacks a value, or an array has another number of columns.
     """
     if isinstance(table, np.ndarray) or not hasattr(table, "columns"):
         rows = np.asarray(table, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != len(names):
             raise ValueError(f"expected {len(names)} columns, got shape {rows.shape}")
-        return rows
+        return whole(rows, names)
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise ValueError(f"unknown columns: the table lacks {', '.join(map(str, missing))}")
-    return table[list(names)].to_numpy(dtype=np.float64, copy=True)
+    return whole(table[list(names)].to_numpy(dtype=np.float64, na_value=np.nan, copy=True), names)
+
+
+def whole(rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Rows [N, D] that are asked about, as they are.
+
+    Raises:
+        ValueError: NaN, with the column that has it.
+    """
+    holes = np.isnan(rows)
+    if holes.any():
+        j = int(holes.any(0).argmax())
+        count, first = int(holes[:, j].sum()), int(holes[:, j].argmax()) + 1
+        raise ValueError(
+            f"column {names[j]} has NaN in {count} of {len(rows)} rows (first: row {first}); "
+            "drop these rows or fill them"
+        )
+    return rows
 
 
 class SCM:

@@ -6,7 +6,7 @@ Letters: N rows, D nodes, S SCMs that the data allow (draws of the estimate or b
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,8 @@ import numpy as np
 from bench.reading.do import Effect
 from bench.scm.do import Do, Draw
 from bench.suites.curves import curves, write_curves
+from bench.suites.outcomes import Outcome, outcomes
+from bench.suites.pooling import pool
 from bench.task import Dataset, as_frame
 
 if TYPE_CHECKING:
@@ -32,8 +34,15 @@ class Estimate(Protocol):
     """What is asked; see `bench.run.scorer.Asked`."""
 
     label: str  # of the method, as in the names of files
+    imputations: int = 0
     noise_space: str
     can_draw: bool
+
+    def at(self, imputation: int) -> "Estimate":
+        """The estimate of one of the imputations."""
+
+    def completed(self, n: int) -> np.ndarray:
+        """The n rows as this imputation filled them, [n, D]."""
 
     def noise(self, df: "pd.DataFrame") -> "pd.DataFrame":
         """Abducts the noise of rows."""
@@ -105,7 +114,20 @@ def name_of(*words: object) -> str:
 
 
 def answer(asked: Asked, estimate: Estimate) -> Measured:
-    """Effects of every question as named numbers, and the files of rows beside them."""
+    """Effects of every question as named numbers, and the files of rows beside them.
+
+    Where values are missing every imputation is asked, and the answers are pooled; the files are of
+    the first.
+    """
+    told, shape = [], asked.data.rows.shape
+    for k in range(estimate.imputations):
+        one = estimate.at(k)
+        data = replace(asked.data, rows=one.completed(shape[0]))
+        told.append(_answer(replace(asked, data=data, folder=None if k else asked.folder), one))
+    return pool(told, LEVEL) if told else _answer(asked, estimate)
+
+
+def _answer(asked: Asked, estimate: Estimate) -> Measured:
     told: Measured = {}
     if asked.folder is not None:
         _samples(asked, estimate)
@@ -133,69 +155,82 @@ def _or_missing(told: Measured, place: list[str], ask: Any) -> None:
 
 def _under(asked: Asked, estimate: Estimate, k: int, do: Do) -> dict[tuple, float]:
     """Of each node below: its mean under do, the effect and its interval."""
-    names, rows, drawing = asked.data.names, asked.data.frame(), do
+    data, drawing = asked.data, do
+    rows = as_frame(data.rows, data.names)
     do = _settled(asked, do, len(rows))
     done = estimate.counterfactual(rows, do).to_numpy(dtype=float)
-    here, error = done - asked.data.rows, None
-    below = asked.below(list(do))
     told: dict[tuple, float] = {}
     for node in do:
-        values = done[:, names.index(node)]
+        values = done[:, data.names.index(node)]
         told |= {(node, "set to at least"): values.min(), (node, "set to at most"): values.max()}
     drawn = _drawn(asked, estimate, rows, do)
-    if drawn is not None:
-        kept, values = drawn
-        error = _error(asked, here, values - asked.data.rows[kept] - here[kept])
-    for j in below:
-        told |= _effect(names[j], here[:, j].mean(), None if error is None else error[:, j])
-        told[names[j], "mean under do"] = done[:, j].mean()
+    for outcome in outcomes(data, asked.below(list(do))):
+        told |= _effect(asked, outcome, data.rows, done, drawn and (drawn[0], None, drawn[1]))
     _write_under(asked, estimate, k, drawing, done, drawn)
     return told
 
 
 def _settled(asked: Asked, do: Do, n: int) -> Do:
     """A do() whose draws are values a row."""
-    return {
-        name: value.rows(n, np.random.default_rng([asked.seed, asked.data.names.index(name)]))
-        if isinstance(value, Draw)
-        else value
-        for name, value in do.items()
-    }
+    return {name: _rows_of(asked, name, v, n) for name, v in do.items()}
+
+
+def _rows_of(asked: Asked, name: str, value: Any, n: int) -> Any:
+    if not isinstance(value, Draw):
+        return value
+    j = asked.data.names.index(name)
+    drawn = value.rows(n, np.random.default_rng([asked.seed, j]))
+    return asked.data.columns[j].keep(drawn) if asked.data.columns else drawn
 
 
 def _between(asked: Asked, estimate: Estimate, effect: Effect) -> dict[tuple, float]:
     """E[y | do(a = high)] - E[y | do(a = low)]."""
-    rows, j = asked.data.frame(), asked.data.names.index(effect.outcome)
+    data = asked.data
+    rows, j = as_frame(data.rows, data.names), data.names.index(effect.outcome)
     ends = [{effect.cause: effect.low}, {effect.cause: effect.high}]
     low, high = (estimate.counterfactual(rows, do).to_numpy(dtype=float) for do in ends)
-    here, error = high - low, None
-    below, above = (_drawn(asked, estimate, rows, do) for do in ends)
-    if below is not None and above is not None:
-        (kept, a), (_, b) = below, above
-        error = _error(asked, here, (b - a) - here[kept])[:, j]
+    a, b = (_drawn(asked, estimate, rows, do) for do in ends)
     told = {(effect.cause, "set to at least"): min(effect.low, effect.high)}
     told[effect.cause, "set to at most"] = max(effect.low, effect.high)
-    told[effect.outcome, "mean under do"] = high[:, j].mean()
-    return told | _effect(effect.outcome, here[:, j].mean(), error)
-
-
-def _effect(node: str, value: float, error: np.ndarray | None) -> dict[tuple, float]:
-    told = {(node, "effect"): float(value)}
-    if error is not None:
-        low, high = _quantiles(error)
-        told |= {(node, "low"): value + low, (node, "high"): value + high}
+    for outcome in outcomes(data, [j]):
+        told |= _effect(asked, outcome, low, high, a and b and (a[0], a[1], b[1]))
     return told
 
 
-def _error(asked: Asked, here: np.ndarray, off: np.ndarray) -> np.ndarray:
-    """Draws of the error of a mean effect, [S, D]: of F, and of which rows there are.
+def _effect(
+    asked: Asked,
+    outcome: Outcome,
+    low: np.ndarray,
+    high: np.ndarray,
+    drawn: tuple[np.ndarray, np.ndarray | None, np.ndarray] | None,
+) -> dict[tuple, float]:
+    """Mean, effect and interval of one outcome.
 
     Args:
-        here: effect of each row, [N, D]. off: error of some rows' effects by each draw, [S, M, D].
+        low, high: rows that are compared, [N, D]. drawn: numbers of the rows that were kept, and
+            their values by each draw in place of low (None: they are low's own) and high [S, M, D].
     """
-    rng = np.random.default_rng([asked.seed, 7])
-    spread = here.std(0, ddof=1) / len(here) ** 0.5
-    return off.mean(1) + spread * rng.standard_normal((len(off), here.shape[1]))
+    name, there = outcome.name, outcome.of(high[:, outcome.j])
+    here = there - outcome.of(low[:, outcome.j])
+    told = {(name, "effect"): float(here.mean()), (name, "mean under do"): float(there.mean())}
+    if drawn:
+        kept, a, b = drawn
+        before = outcome.of(low[kept, outcome.j] if a is None else a[..., outcome.j])
+        off = outcome.of(b[..., outcome.j]) - before - here[kept]
+        ends = _quantiles(_error(asked, outcome, here, off))
+        told |= {(name, "low"): here.mean() + ends[0], (name, "high"): here.mean() + ends[1]}
+    return told
+
+
+def _error(asked: Asked, outcome: Outcome, here: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """Draws of the error of a mean effect, [S]: of F, and of which rows there are.
+
+    Args:
+        here: effect of each row, [N]. off: error of some rows' effects by each draw, [S, M].
+    """
+    rng = np.random.default_rng([asked.seed, 7, outcome.j, outcome.level or 0])
+    spread = here.std(ddof=1) / len(here) ** 0.5
+    return off.mean(1) + spread * rng.standard_normal(len(off))
 
 
 def _drawn(
@@ -221,12 +256,13 @@ def _write_under(
 ) -> None:
     if asked.folder is None:
         return
-    more, ends = f"{f'-{k + 1}' if k else ''}-{estimate.label}", None
-    if drawn is not None and len(drawn[0]) == len(done):
-        ends = _quantiles(drawn[1])
-    _write(asked, f"counterfactual{more}", as_frame(done, asked.data.names), ends)
+    more = f"{f'-{k + 1}' if k else ''}-{estimate.label}"
+    whole = drawn is not None and len(drawn[0]) == len(done)
+    ends = _quantiles(drawn[1]) if drawn is not None and whole else None
+    rows = as_frame(done, asked.data.names)
+    _write(asked, f"counterfactual{more}", rows, ends)
     if any(np.ndim(value) for value in do.values()):
-        _write(asked, f"do{more}", as_frame(done, asked.data.names), ends)
+        _write(asked, f"do{more}", rows, ends)
         return
     sampled = estimate.sample(asked.n, do, asked.seed)
     _write(asked, f"do{more}", sampled, _ends(asked, estimate, sampled, do))
@@ -249,9 +285,10 @@ def _quantiles(draws: np.ndarray) -> np.ndarray:
 
 def _write(asked: Asked, kind: str, rows: "pd.DataFrame", ends: np.ndarray | None) -> None:
     """Writes rows, and for each node that the estimate is unsure of the ends of its interval."""
-    rows = rows.reset_index(drop=True)
+    rows = asked.data.table(rows.to_numpy(dtype=float))
     if ends is not None:
         wide = np.ptp(ends, axis=0).max(0) > 0
+        wide[list(asked.data.discrete)] = False  # a level has no ends
         for j in np.flatnonzero(wide):
             rows[f"{asked.data.names[j]} (5 %)"] = ends[0][:, j]
             rows[f"{asked.data.names[j]} (95 %)"] = ends[1][:, j]

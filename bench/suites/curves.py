@@ -17,8 +17,10 @@ EDGES = 24  # more are not drawn
 
 
 def edges_of(data: Dataset) -> list[tuple[int, int]]:
-    """(parent, child) column numbers of the edges that are shown."""
-    return [(int(i), int(j)) for j, i in np.argwhere(data.adjacency.T)][:EDGES]
+    """(parent, child) column numbers of the edges that are shown: a category has no F."""
+    edges = [(int(i), int(j)) for j, i in np.argwhere(data.adjacency.T)]
+    kinds = [c.kind for c in data.columns] or ["float"] * len(data.names)
+    return [(i, j) for i, j in edges if kinds[j] != "category"][:EDGES]
 
 
 def probe(data: Dataset) -> np.ndarray:
@@ -26,11 +28,15 @@ def probe(data: Dataset) -> np.ndarray:
 
     E edges after one another, P points each.
     """
-    rows = []
+    rows, middle = [], data.rows.mean(0)
+    for j in data.discrete:
+        middle[j] = np.bincount(data.rows[:, j].astype(int)).argmax()
+    whole = [j for j, column in enumerate(data.columns) if column.kind != "float"]
     for i, _ in edges_of(data):
-        part = np.tile(data.rows.mean(0), (POINTS, 1))
-        low, high = np.quantile(data.rows[:, i], [0.01, 0.99])
+        part = np.tile(middle, (POINTS, 1))
+        low, high = np.quantile(data.rows[:, i], [0, 1] if i in data.discrete else [0.01, 0.99])
         part[:, i] = np.linspace(low, high, POINTS)
+        part[:, whole] = np.rint(part[:, whole])
         rows.append(part)
     return np.vstack(rows)
 
@@ -46,7 +52,8 @@ def curves(asked: "Asked", estimate: "Estimate", ends: tuple[float, float]) -> l
     value = rows - (abduct or estimate.noise)(frame).to_numpy(dtype=float)
     band = None
     if asked.draws(estimate) and asked.count * rows.size <= 2 * asked.most_numbers:
-        drawn = rows - asked.drawn(estimate, "noise", frame, {})
+        verb = "noise" if abduct is None else "noise_residual"
+        drawn = rows - asked.drawn(estimate, verb, frame, {})
         band = np.quantile(drawn, ends, axis=0, method="weibull")
     found = []
     for k, (i, j) in enumerate(edges):

@@ -1,15 +1,20 @@
 """Effects in Python: an estimate in this very process, asked as a run asks one in another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.loaded import LoadedMethod
 from bench.method import member
+from bench.mixed.impute import holed, impute
 from bench.scm.base import SCM, to_array
+from bench.scm.columns import code_do
 from bench.scm.do import Do
 from bench.suites.answers import Asked, answer, read_answers
-from bench.task import Dataset
+from bench.suites.outcomes import observed
+from bench.task import Dataset, Problem
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -19,12 +24,29 @@ COLUMNS = ("mean under do", "effect", "low", "high")
 
 
 class Here:
-    """See `bench.suites.answers.Estimate`; for an SCM at hand."""
+    """See `bench.suites.answers.Estimate`; for an SCM at hand, over tables of numbers."""
 
-    def __init__(self, scm: SCM, label: str = "estimate") -> None:
+    def __init__(
+        self,
+        scm: SCM,
+        data: Dataset,
+        label: str = "estimate",
+        imputed: Sequence[tuple[SCM, np.ndarray]] = (),
+    ) -> None:
+        self.imputed, self.imputations = imputed, len(imputed)
         self.scm, self.label, self.noise_space = scm, label, scm.noise_space
+        self.data = data
         self.can_draw = member(scm, "draws") is not None
         self.kept: dict[tuple[int, int], list[SCM]] = {}
+
+    def at(self, imputation: int) -> "Here":
+        """The estimate of one of the imputations, whose rows it has."""
+        scm, rows = self.imputed[imputation]
+        return Here(scm, replace(self.data, rows=rows))
+
+    def completed(self, n: int) -> np.ndarray:
+        """All rows."""
+        return self.data.rows
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.scm, name)
@@ -55,16 +77,38 @@ def effects(
         scm: fitted to them. do: as in `scm.counterfactual`. seed: of the draws behind intervals.
 
     Returns:
-        A row a node downstream: observed mean, mean under do, effect, and the ends of its 90 %
-        interval, NaN where the estimate knows none.
+        A row a node downstream, of a category one for each level (NODE=LEVEL): observed mean, mean
+        under do, effect, and the ends of its 90 % interval, NaN where the estimate knows none.
 
     Raises:
         ValueError: see `Dataset.of` and `SCM.generate`.
     """
+    data = Dataset.typed(df, graph)
+    return _table(data, do, seed, Here(scm.coded() if data.columns else scm, data))
+
+
+def imputed_effects(
+    method: LoadedMethod,
+    df: "pd.DataFrame",
+    graph: "nx.DiGraph",
+    do: Mapping[str, Any],
+    seed: int = 0,
+) -> "pd.DataFrame":
+    """`effects` of a method on rows some values of which are missing; see `bench.mixed.impute`.
+
+    Raises:
+        ValueError: see `effects`; the method cannot take such rows.
+    """
+    data = holed(df, graph)
+    found = impute(lambda d: method.fit_problem(Problem(d, d.rows[:0]), seed).coded(), data, seed)
+    return _table(data, do, seed, Here(found[0][0], data, imputed=found))
+
+
+def _table(data: Dataset, do: Mapping[str, Any], seed: int, here: Here) -> "pd.DataFrame":
     import pandas as pd
 
-    data = Dataset.of(df, graph)
-    measured = answer(Asked(data, [("do", do)], [], 0, seed), Here(scm))
+    do = code_do(do, data.names, data.columns) if data.columns else do
+    measured = answer(Asked(data, [("do", do)], [], 0, seed), here)
     table = pd.DataFrame(columns=["observed mean", *COLUMNS], dtype=float)
     for (_, _, *rest), value in read_answers(measured):
         if not rest:
@@ -72,5 +116,5 @@ def effects(
         if rest[1] in COLUMNS:
             table.loc[rest[0], rest[1]] = value
     for node in table.index:
-        table.loc[node, "observed mean"] = data.rows[:, data.names.index(node)].mean()
+        table.loc[node, "observed mean"] = np.nanmean(observed(data, node))
     return table

@@ -3,14 +3,16 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from bench.mixed.impute import holed
 from bench.reading.do import Effect, Question, parse_do, parse_effect
+from bench.reading.missing import MISSING
 from bench.reading.own import Own, read_own
 from bench.suites.answers import Asked, answer
 from bench.task import Dataset, Problem, Task, seed_of
@@ -24,6 +26,7 @@ class OwnTask(Task):
 
     Attributes:
         table, graph: as given. every, adjacency: see `bench.reading.own.read_own`.
+        types: columns' types as given, joined by commas. missing: see `bench.reading.missing`.
         data: fingerprint of what was read, which names the task; where the files lie does not.
     """
 
@@ -35,30 +38,34 @@ class OwnTask(Task):
     n_query: int
     every: int = 0
     adjacency: str = ""
+    types: str = ""
+    missing: str = MISSING[0]
 
     @property
     def own(self) -> Own:
         """The table and the graph, as they were read."""
-        return read(self.table, self.graph, bool(self.every), self.adjacency)
+        return read(
+            self.table, self.graph, bool(self.every), self.adjacency, self.types, self.missing
+        )
 
     def problem(self) -> Problem:
-        """Reads the files; no truth is known.
+        """Reads the files; no truth is known. Rows that lack a value are left out.
 
         Raises:
             ValueError: a file is not what it was.
         """
-        data = self.dataset()
+        data = complete_rows(self.dataset())
         context, query = split(data.rows, self.seed)
-        part = Dataset(data.rows[context], data.names, data.adjacency)
+        part = replace(data, rows=data.rows[context])
         return Problem(part, data.rows[query], name=self.problem_name)
 
     def dataset(self) -> Dataset:
-        """All rows and the graph.
+        """All rows and the graph; NaN where a value is to be imputed.
 
         Raises:
             ValueError: a file is not what it was.
         """
-        data = Dataset.of(self.own.frame, self.own.graph)
+        data = dataset_of(self.own)
         if fingerprint(data) != self.data:
             raise ValueError(f"{self.table} or {self.graph} changed while the run was going on")
         return data
@@ -92,7 +99,7 @@ class AnswerTask(OwnTask):
         dos, effects = parse_questions(self.questions, own)
         asked = Asked(
             data=data,
-            dos=[(question.text, question.over(own.beside(question.columns))) for question in dos],
+            dos=[(q.text, q.over(own.beside(q.columns), own.kinds)) for q in dos],
             effects=effects,
             n=self.n,
             seed=self.seed,
@@ -115,19 +122,34 @@ def parse_questions(questions: str, own: Own) -> tuple[list[Question], list[Effe
     dos, effects = json.loads(questions)
     names = list(own.frame)
     return (
-        [parse_do(words, names, own.columns) for words in dos],
-        [parse_effect(words, names) for words in effects],
+        [parse_do(words, names, own.columns, own.kinds) for words in dos],
+        [parse_effect(words, names, own.kinds) for words in effects],
     )
 
 
 @lru_cache(maxsize=4)
-def _read(table: str, graph: str, every: bool, adjacency: str, stamp: tuple) -> Own:
-    return read_own(Path(table), graph, every=every, orientation=adjacency)
+def _read(
+    table: str, graph: str, every: bool, adjacency: str, types: str, missing: str, stamp: tuple
+) -> Own:
+    more = {"every": every, "orientation": adjacency, "missing": missing}
+    return read_own(Path(table), graph, types=[types] if types else [], **more)
 
 
-def read(table: str, graph: str, every: bool, adjacency: str) -> Own:
+def read(
+    table: str, graph: str, every: bool, adjacency: str, types: str = "", missing: str = MISSING[0]
+) -> Own:
     """`read_own`, kept while the files stay what they are."""
-    return _read(table, graph, every, adjacency, (_stamp(table), _stamp(graph)))
+    return _read(table, graph, every, adjacency, types, missing, (_stamp(table), _stamp(graph)))
+
+
+def dataset_of(own: Own) -> Dataset:
+    """All rows that were read with their types, NaN where one lacks a value, and the graph."""
+    return holed(own.frame, own.graph)
+
+
+def complete_rows(data: Dataset) -> Dataset:
+    """The rows that lack no value."""
+    return replace(data, rows=data.rows[~np.isnan(data.rows).any(1)])
 
 
 def _stamp(path: str) -> tuple[int, int]:
@@ -143,6 +165,8 @@ def fingerprint(data: Dataset) -> str:
     digest = hashlib.sha256(repr((data.names, data.rows.shape)).encode())
     digest.update(np.ascontiguousarray(data.rows).tobytes())
     digest.update(data.adjacency.tobytes())
+    if data.columns:
+        digest.update(repr(data.columns).encode())
     return digest.hexdigest()[:12]
 
 
@@ -175,7 +199,13 @@ def _constant(rows: np.ndarray) -> np.ndarray:
 
 
 def own_task(
-    table: Path, graph: str, seed: int, every: bool = False, adjacency: str = ""
+    table: Path,
+    graph: str,
+    seed: int,
+    every: bool = False,
+    adjacency: str = "",
+    types: str = "",
+    missing: str = MISSING[0],
 ) -> OwnTask:
     """The task of a user's files.
 
@@ -183,9 +213,9 @@ def own_task(
         ValueError: see `read_own`.
     """
     where = graph if not _stamp(graph)[1] else str(Path(graph).resolve())
-    own = read(str(table.resolve()), where, every, adjacency)
-    data = Dataset.of(own.frame, own.graph)
-    n, d = data.rows.shape
+    own = read(str(table.resolve()), where, every, adjacency, types, missing)
+    data = dataset_of(own)
+    n, d = complete_rows(data).rows.shape
     return OwnTask(
         suite="own",
         table=str(table.resolve()),
@@ -196,6 +226,8 @@ def own_task(
         n_query=n - n // 2,
         every=int(every),
         adjacency=adjacency,
+        types=types,
+        missing=missing,
         seed=seed,
     )
 
@@ -213,7 +245,7 @@ def answer_task(
         name: value for name, value in task.settings.items() if name != "n_query"
     }
     return AnswerTask(
-        **{**shared, "n_context": task.n_context + task.n_query},
+        **{**shared, "n_context": len(task.own.frame)},
         suite="own-answers",
         n_query=0,
         questions=json.dumps([list(map(list, dos)), list(map(list, effects))]),

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.reading.do import Column, Effect, parse_do, parse_effect
+from bench.reading.do import Effect, FromColumn, parse_do, parse_effect
 from bench.registry import load_method
 from bench.scm.do import Draw, Scale, Shift
 
@@ -21,7 +21,7 @@ N = 60
         ("x=shift:+2", Shift(2.0)),
         ("x=shift:-2", Shift(-2.0)),
         ("x=scale:1.1", Scale(1.1)),
-        ("x=column:new", Column("new")),
+        ("x=column:new", FromColumn("new")),
         ("x=normal:50,5", Draw("normal", 50, 5)),
         ("x=uniform:0,1", Draw("uniform", 0, 1)),
     ],

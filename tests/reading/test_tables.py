@@ -87,6 +87,8 @@ def test_what_the_graph_does_not_name_is_left_out_with_a_note(tmp_path):
     assert "height" in kept.graph
     with pytest.raises(ValueError, match="column city holds text"):
         read(tmp_path, csv_of(more), every=True)
+    with pytest.raises(ValueError, match="column hole has no value"):
+        read(tmp_path, csv_of(more), every=True, types=[], missing="impute")
 
 
 def test_a_column_without_a_name_is_never_a_node(tmp_path):

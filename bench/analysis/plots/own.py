@@ -13,6 +13,7 @@ from matplotlib.patches import FancyArrowPatch
 from bench.analysis.answers import Answered, Told
 from bench.analysis.plots.style import line, new_figure, panels, style, with_legend
 from bench.scm.base import order
+from bench.scm.columns import FLOAT, Column
 from bench.task import Dataset
 
 BINS = 30
@@ -175,10 +176,14 @@ def draw_distributions(
     figure, axes = panels(len(nodes), width=3.4, height=2.3, columns=3)
     for part, node in zip(axes, nodes, strict=True):
         column = data.rows[:, data.names.index(node)]
-        tables = {method: table[node].to_numpy(dtype=float) for method, table in rows.items()}
+        kind = (data.columns or (FLOAT,) * len(data.names))[data.names.index(node)]
+        tables = {m: _codes(kind, table[node]) for m, table in rows.items()}
         inside = np.concatenate([np.quantile(v, [0.005, 0.995]) for v in tables.values()])
         low, high = min(column.min(), inside.min()), max(column.max(), inside.max())
         bins = np.linspace(low, high if high > low else low + 1, BINS + 1).tolist()
+        if kind.discrete:
+            bins = (np.arange(len(kind.levels) + 1) - 0.5).tolist()
+            part.set_xticks(range(len(kind.levels)), [_short(level) for level in kind.levels])
         part.hist(column, bins, density=True, color=GREY, alpha=0.45, label="observed")
         for method, values in tables.items():
             colour = style(method)["color"]
@@ -191,6 +196,14 @@ def draw_distributions(
         _name_axes(part, node, "")
         part.set_yticks([])
     return with_legend(figure, *axes)
+
+
+def _codes(kind: Column, values: pd.Series) -> np.ndarray:
+    """Values of a file as numbers, those of another type left out."""
+    if kind.kind == "category":
+        labels = {str(level): code for code, level in enumerate(kind.levels)}
+        return values.astype(str).map(labels).dropna().to_numpy(dtype=float)
+    return values.to_numpy(dtype=float)
 
 
 def _name_axes(axes: Axes, x: object, y: object) -> None:

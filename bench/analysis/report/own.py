@@ -14,7 +14,7 @@ from bench.analysis.report import svg, template
 from bench.run.records import read_launches, read_records, write_text
 from bench.run.shape import FAILED, Record
 from bench.suites.curves import read_curves
-from bench.suites.own import OwnTask
+from bench.suites.own import OwnTask, complete_rows
 from bench.task import Dataset
 
 ROWS = 5000
@@ -46,7 +46,7 @@ def own_page(folder: Path) -> str:
     fits = {r["key"]["method"]: r for r in scored if r["key"]["settings"] == settings}
     task = OwnTask(suite="own", **settings)
     answered = _answers(folder, settings)
-    data = task.dataset()
+    data = complete_rows(task.dataset())
     questions = gather({m: r["result"]["metrics"] for m, r in answered}, data.names)
     methods = sorted((m for m, _ in answered), key=lambda m: _misfit(fits.get(m))) or [*fits]
     return template("own.html").render(
@@ -92,7 +92,7 @@ def _facts(
     launches = read_launches(folder)
     command = launches[-1].get("command", "") if launches else ""
     return [
-        ("table", f"{task.table}: {len(data.rows)} rows x {len(data.names)} columns"),
+        ("table", f"{task.table}: {len(task.own.frame)} rows x {len(data.names)} columns"),
         ("graph", f"{task.graph[:200]}: {int(data.adjacency.sum())} edges"),
         ("methods", ", ".join(fits)),
         ("command", command),
@@ -116,9 +116,17 @@ def _question(
         "graph": svg(pictures.draw_graph(data, question, best)),
         "method": best,
         "observed": _svg(
-            pictures.draw_distributions(data, rows, [*question.nodes], f" under {question.title}")
+            pictures.draw_distributions(
+                data, rows, _nodes_of(question, data), f" under {question.title}"
+            )
         ),
     }
+
+
+def _nodes_of(question: Answered, data: Dataset) -> list[str]:
+    """The nodes that answer, a category once."""
+    named = {str(name).rpartition("=")[0] for name in question.nodes} | {*question.nodes}
+    return [name for name in data.names if name in named]
 
 
 def shown_method(question: Answered, methods: Sequence[str]) -> str:

@@ -1,0 +1,1 @@
+"""Tables whose columns are not all numbers: any additive method beside a classifier."""

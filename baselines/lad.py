@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
+MOST_ROWS = 20_000
+
 
 class LeastAbsoluteDeviations:
     """The line that minimises the sum of absolute residuals, for each node on its parents.
@@ -26,7 +28,9 @@ class LeastAbsoluteDeviations:
     default = True
 
     def skip(self, dataset: Dataset) -> str | None:
-        """A node needs two more rows than it has parents."""
+        """A node needs two more rows than it has parents; a linear programme few enough."""
+        if len(dataset.rows) > MOST_ROWS:
+            return f"more than {MOST_ROWS:,} rows: a linear programme with a variable a row"
         most = max(map(len, dataset.parents()), default=0)
         if len(dataset.rows) < most + 2:
             return f"{len(dataset.rows)} rows are too few for {most} parents"

@@ -223,6 +223,10 @@ class Task:
         settings = self.settings
         return int(settings.get("d", 0)), int(settings.get("n_context", 0))
 
+    def progress(self, method: str) -> str:
+        """How far a method's cell is, for people, "" where that is not known."""
+        return ""
+
     def problem(self) -> Problem:
         """Makes the problem, the same task the same bytes.
 

@@ -28,6 +28,7 @@ SLOW = (
     "own-environment",
     "scikit-learn",
     "dowhy",
+    "own-data",
 )
 NEEDS = {"dowhy": "dowhy"}  # a page: a package that is an extra
 

@@ -31,6 +31,7 @@ from bench.run.fingerprint import fingerprint_of
 from bench.run.records import read_records, write_text
 from bench.run.shape import Record, cell_of
 from bench.scm.do import Shift
+from bench.suites.answers import label_of
 from bench.suites.own import (
     AnswerTask,
     OwnTask,
@@ -198,7 +199,7 @@ def _answer(
         return SOME_FAILED
     print(f"\nanswers of {', '.join(methods)}, fitted to all rows")
     folder = Path(task.folder)
-    lost = [m for m in methods if not list(folder.glob(f"samples-{_label(m)}.csv"))]
+    lost = [m for m in methods if not list(folder.glob(f"samples-{label_of(m)}.csv"))]
     asked = replace(
         scored,
         tasks=[task],
@@ -213,10 +214,6 @@ def _answer(
     _print_failures(answers)
     _show_answers(answers, data, folder, said)
     return code
-
-
-def _label(method: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", method)
 
 
 def _show_answers(records: dict[str, Record], data: Dataset, folder: Path, said: list[str]) -> None:
@@ -236,7 +233,7 @@ def _show_answers(records: dict[str, Record], data: Dataset, folder: Path, said:
 
 def _files(folder: Path, method: str) -> list[str]:
     """Names of the files of a method's rows."""
-    mine = re.compile(rf"(samples|(do|counterfactual)(-\d+)?)-{re.escape(_label(method))}\.csv")
+    mine = re.compile(rf"(samples|(do|counterfactual)(-\d+)?)-{re.escape(label_of(method))}\.csv")
     return sorted(path.name for path in folder.glob("*.csv") if mine.fullmatch(path.name))
 
 

@@ -38,6 +38,7 @@ from bench.task import Dataset, Problem, Task, as_frame
 NO_MEMORY = ("not enough memory", "can't allocate memory", "Cannot allocate memory")
 NOISE_SPACES = ("additive", "base")
 ABILITIES = ("noise_smoothed", "noise_residual", "noise_published")
+OF_NO_ROWS = ("sample", "completed", "prepare")
 WARM_UP_ROWS = 24
 
 
@@ -195,12 +196,14 @@ class Fitting:
 
     def _ask(self, header: Header, arrays: list[np.ndarray]) -> tuple[Header, Any]:
         begun = time.perf_counter()
-        given = 0 if header["verb"] in ("sample", "completed") else 1
+        given = 0 if header["verb"] in OF_NO_ROWS else 1
         rows, more = arrays[:given], arrays[given:]
         dos = [unpack(do, more[start:], self.names) or None for do, start in header["dos"]]
         scms = [self._fitted(header)]
         if count := header.get("drawn"):
             scms = self._drawn(count, header)
+        if header["verb"] == "prepare":
+            scms = scms[:1]
         numbers = np.concatenate([self._verb(s, header, rows, do) for do in dos for s in scms])
         if numbers.nbytes > BODY_MOST:
             raise ValueError(f"the method answered {header['verb']} with {numbers.size} numbers")
@@ -215,6 +218,8 @@ class Fitting:
 
     def _verb(self, scm: SCM, header: Header, rows: list, do: Do | None) -> np.ndarray:
         data, verb = self.data, header["verb"]
+        if verb == "prepare":
+            return np.zeros((1, len(self.names)))
         if verb == "completed":
             return self.imputed[header["imputation"]][1]
         if verb == "sample":
@@ -227,15 +232,15 @@ class Fitting:
     def _drawn(self, count: int, header: Header) -> list[SCM]:
         """SCMs that the data allow: from what the estimate knows, or fits to rows drawn again."""
         seed, bootstrap, which = header["seed"], header.get("bootstrap", 0), header["imputation"]
-        asked, scm = (count, seed, bootstrap, which), self._fitted(header)
-        if asked not in self.drawn:
-            if bootstrap and self.data:
-                rows = self.imputed[which][1] if self.imputed else self.data.rows
-                again = replace(self.data, rows=rows)
-                self.drawn[asked] = [self._refit(scm, again, [seed, k]) for k in range(count)]
-            else:
-                self.drawn[asked] = list(member(scm, "draws")(count, seed))
-        return self.drawn[asked]
+        scm, asked = self._fitted(header), (seed, bootstrap, which, 0 if bootstrap else count)
+        kept = self.drawn.setdefault(asked, [])
+        if not bootstrap and not kept:
+            kept += member(scm, "draws")(count, seed)
+        if bootstrap and self.data:
+            rows = self.imputed[which][1] if self.imputed else self.data.rows
+            data = replace(self.data, rows=rows)
+            kept += [self._refit(scm, data, [seed, k]) for k in range(len(kept), count)]
+        return kept[:count]
 
     def _refit(self, scm: SCM, data: Dataset, seed: list[int]) -> SCM:
         rows, rng = data.rows, np.random.default_rng(seed)

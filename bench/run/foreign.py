@@ -196,6 +196,8 @@ class Cell:
 
     def _fit(self, header: Header, arrays: list) -> tuple[Header, Any]:
         self.names = header["names"]
+        if header.get("types") or not np.isfinite(arrays[0]).all():
+            return {"kind": "skipped"}, "in an environment of its own it takes complete numbers"
         table = Table(self.names, arrays[0].copy(), arrays[1].astype(bool))
         if reason := getattr(self.method, "skip", lambda _: None)(table):
             return {"kind": "skipped"}, str(reason)

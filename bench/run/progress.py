@@ -148,13 +148,14 @@ class Progress:
     def table(self) -> Table:
         """The live table: what runs and for how long, under the line of counts."""
         table = Table(title=self.line(), title_justify="left", box=None)
-        for column in ("running", "problem", "for", "expected"):
+        for column in ("running", "problem", "for", "expected", ""):
             table.add_column(column)
         for cell, started in self.running.items():
             expected = self.expectations.seconds(cell)
             known = "" if expected is None else duration(expected)
             gone = duration(time.monotonic() - started)
-            table.add_row(cell.method, cell.task.name, gone, known)
+            far = cell.task.progress(cell.method)
+            table.add_row(cell.method, cell.task.name, gone, known, far)
         return table
 
 

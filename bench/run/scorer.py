@@ -12,7 +12,6 @@ import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from bench.mixed.impute import IMPUTATIONS
 from bench.reading.do import pack
 from bench.run.fitting import failure
 from bench.run.frames import Channel, Closed, Header, arrays_of
+from bench.run.series import Series, foreseen
 from bench.run.shape import clean, name_metrics
 from bench.scm.base import SCM, to_array
 from bench.scm.columns import pack as pack_columns
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HELD_BYTES = 256 * 2**20
-SERIES_BYTES = 16 * 2**20
 REASON_MOST = 300
 
 
@@ -45,32 +44,6 @@ class Abandoned(Exception):
 
 class Wrong(Exception):
     """The method answered with something that is no answer; the message says why."""
-
-
-@dataclass
-class Series:
-    """Questions of one verb about the same rows [N, D], all asked when the first of them is."""
-
-    rows: np.ndarray
-    dos: Sequence[Do | None]
-    answers: np.ndarray | None = None  # [len(dos), N, D]
-
-    def place(self, rows: np.ndarray, do: Do | None) -> int | None:
-        """Which of them a question is, None where it is none of them."""
-        if len(self.dos) * self.rows.nbytes > SERIES_BYTES or not np.array_equal(rows, self.rows):
-            return None
-        return next((k for k, mine in enumerate(self.dos) if mine is do), None)
-
-
-def foreseen(problem: Problem) -> dict[str, Series]:
-    """The questions, by verb, that metrics ask of every estimate: a message each is slow."""
-    if problem.query_noise_rows is None or not problem.clamps:
-        return {}
-    dos = [intervention.do for intervention in problem.interventions]
-    return {
-        "generate": Series(problem.query_noise_rows, [None, *dos]),
-        "counterfactual": Series(problem.query_rows, dos),
-    }
 
 
 class Asked(SCM):
@@ -110,6 +83,11 @@ class Asked(SCM):
             if isinstance(ability, partial):
                 setattr(other, name, partial(other._rows, *ability.args))
         return other
+
+    def prepare(self, upto: int, seed: int, bootstrap: int) -> None:
+        """See `bench.suites.answers.Estimate`."""
+        words = {"verb": "prepare", "drawn": upto, "seed": seed, "bootstrap": bootstrap}
+        self._numbers(words, (), [None], 1)
 
     def completed(self, n: int) -> np.ndarray:
         """The context's rows as this imputation filled them, [n, D]."""

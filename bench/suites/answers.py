@@ -4,7 +4,7 @@ Letters: N rows, D nodes, S SCMs that the data allow (draws of the estimate or b
 """
 
 import json
-import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from bench.scm.do import Do, Draw
 from bench.suites.curves import curves, write_curves
 from bench.suites.outcomes import Outcome, outcomes
 from bench.suites.pooling import pool
+from bench.suites.written import write_progress, write_rows
 from bench.task import Dataset, as_frame
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ VERSION = "1"
 LEVEL = 0.9
 ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 DRAWS = 100
+STEPS = 40  # of a progress bar
 NUMBERS = 2**22  # of all draws together: more rows than fit are thinned
 Measured = dict[str, dict[str, Any]]
 
@@ -113,6 +115,11 @@ def name_of(*words: object) -> str:
     return json.dumps(words, ensure_ascii=False)
 
 
+def label_of(method: str) -> str:
+    """A method as in the names of files."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", method)
+
+
 def answer(asked: Asked, estimate: Estimate) -> Measured:
     """Effects of every question as named numbers, and the files of rows beside them.
 
@@ -129,6 +136,10 @@ def answer(asked: Asked, estimate: Estimate) -> Measured:
 
 def _answer(asked: Asked, estimate: Estimate) -> Measured:
     told: Measured = {}
+    for done in _steps(asked.bootstrap):
+        estimate.prepare(done, asked.seed, asked.bootstrap)
+        if asked.folder is not None:
+            write_progress(asked.folder / "answers", estimate.label, done, asked.bootstrap)
     if asked.folder is not None:
         _samples(asked, estimate)
         found = curves(asked, estimate, ENDS)
@@ -138,6 +149,11 @@ def _answer(asked: Asked, estimate: Estimate) -> Measured:
     for effect in asked.effects:
         _or_missing(told, ["effect", effect.text], lambda e=effect: _between(asked, estimate, e))
     return told or {name_of("rows"): {"version": VERSION, "value": float(asked.n)}}
+
+
+def _steps(count: int) -> list[int]:
+    """Numbers of fits after which it is said how many are done."""
+    return sorted({-(-count * k // STEPS) for k in range(1, STEPS + 1)} - {0})
 
 
 def _or_missing(told: Measured, place: list[str], ask: Any) -> None:
@@ -284,23 +300,8 @@ def _quantiles(draws: np.ndarray) -> np.ndarray:
 
 
 def _write(asked: Asked, kind: str, rows: "pd.DataFrame", ends: np.ndarray | None) -> None:
-    """Writes rows, and for each node that the estimate is unsure of the ends of its interval."""
-    rows = asked.data.table(rows.to_numpy(dtype=float))
-    if ends is not None:
-        wide = np.ptp(ends, axis=0).max(0) > 0
-        wide[list(asked.data.discrete)] = False  # a level has no ends
-        for j in np.flatnonzero(wide):
-            rows[f"{asked.data.names[j]} (5 %)"] = ends[0][:, j]
-            rows[f"{asked.data.names[j]} (95 %)"] = ends[1][:, j]
     assert asked.folder is not None  # whoever asks has looked
-    path = asked.folder / f"{kind}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        rows.to_csv(temporary, index=False)
-        temporary.replace(path)  # a link in the file's place is replaced, not followed
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_rows(asked.data, asked.folder / f"{kind}.csv", rows, ends)
 
 
 def read_answers(metrics: Mapping[str, Mapping[str, Any]]) -> list[tuple[list[str], Any]]:

@@ -44,6 +44,9 @@ class Here:
         scm, rows = self.imputed[imputation]
         return Here(scm, replace(self.data, rows=rows))
 
+    def prepare(self, upto: int, seed: int, bootstrap: int) -> None:
+        """Nothing: an estimate at hand is not fitted again."""
+
     def completed(self, n: int) -> np.ndarray:
         """All rows."""
         return self.data.rows

@@ -14,7 +14,8 @@ from bench.mixed.impute import holed
 from bench.reading.do import Effect, Question, parse_do, parse_effect
 from bench.reading.missing import MISSING
 from bench.reading.own import Own, read_own
-from bench.suites.answers import Asked, answer
+from bench.suites.answers import Asked, answer, label_of
+from bench.suites.written import read_progress
 from bench.task import Dataset, Problem, Task, seed_of
 
 SPLITS = 200  # tried until every column varies in the half that is fitted
@@ -107,6 +108,10 @@ class AnswerTask(OwnTask):
             folder=Path(self.folder) if self.folder else None,
         )
         return Problem(data, data.rows[:0], score=partial(answer, asked))
+
+    def progress(self, method: str) -> str:
+        """A bar of the method's bootstrap fits."""
+        return read_progress(Path(self.folder) / "answers", label_of(method))
 
     def _path(self, without: frozenset[str]) -> str:
         asked = hashlib.sha256(f"{self.questions}/{self.n}/{self.bootstrap}".encode()).hexdigest()

@@ -19,6 +19,7 @@ from bench.suites.answers import Asked, answer, name_of
 from bench.suites.curves import read_curves
 from bench.suites.effects import Here, effects
 from bench.suites.own import constant_columns, own_task, split
+from bench.suites.written import read_progress
 from bench.task import Dataset
 
 GRAPH = nx.DiGraph([("x", "y"), ("y", "z"), ("w", "z")])
@@ -242,6 +243,17 @@ def test_another_seed_or_file_is_another_task(run):
     rows(60, seed=1).to_csv(other, index=False)
     assert one.name != own_task(other, graph, 0).name
     assert one.name == own_task(folder / "t.csv", "dag {x -> y -> z <- w}", 0).name
+
+
+@pytest.mark.slow
+def test_a_bootstrap_says_how_far_it_is(tmp_path, capsys):
+    rows(40).to_csv(tmp_path / "t.csv", index=False)
+    words = ["run", "--data", str(tmp_path / "t.csv"), "--graph", "dag {x -> y -> z <- w}"]
+    words += ["--methods", "lad", "--jobs", "1", "--quiet", "--out", str(tmp_path / "out")]
+    assert main([*words, "--do", "x=2", "--bootstrap", "30"]) == 0
+    assert re.search(r"\| lad +\| \S+ +\| \S+ +\| \S+ to \S+", capsys.readouterr().out)
+    assert read_progress(tmp_path / "out" / "answers", "lad") == f"{'#' * 20} 30/30 fits"
+    assert read_progress(tmp_path, "lad") == ""
 
 
 @pytest.mark.slow

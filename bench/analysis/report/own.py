@@ -1,7 +1,6 @@
 """The page of a table of one's own: what was asked, what the methods say, and how well they fit."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from bench.analysis.plots import own as pictures
 from bench.analysis.report import svg, template
 from bench.run.records import read_launches, read_records, write_text
 from bench.run.shape import FAILED, Record
+from bench.suites.answers import label_of
 from bench.suites.curves import read_curves
 from bench.suites.own import OwnTask, complete_rows
 from bench.task import Dataset
@@ -150,7 +150,7 @@ def _rows(folder: Path, kind: str, methods: Sequence[str]) -> dict[str, pd.DataF
     """The files of rows that there are."""
     found = {}
     for method in methods:
-        path = folder / f"{kind}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', method)}.csv"
+        path = folder / f"{kind}-{label_of(method)}.csv"
         if path.is_file():
             found[method] = pd.read_csv(path, nrows=ROWS)
     return found

@@ -105,7 +105,10 @@ def _node(
     look: dict[str, Any] = {"facecolor": "none", "edgecolor": GREY, "linewidth": 1.0}
     if question and name in question.values:
         low, high = question.values[name]
-        lines.append(f"set to {low:.4g}" if low == high else f"set to {low:.3g} .. {high:.3g}")
+        if j in data.discrete and low == high:
+            lines.append(f"set to {_short(data.columns[j].levels[int(low)])}")
+        else:
+            lines.append(f"set to {low:.4g}" if low == high else f"set to {low:.3g} .. {high:.3g}")
         look = {"facecolor": "#E6C229", "alpha": 0.55, "edgecolor": GREY, "linewidth": 2.0}
     told = question.nodes.get(name, {}).get(method) if question else None
     if told is not None:

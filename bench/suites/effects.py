@@ -29,7 +29,7 @@ class Here:
     def __init__(
         self,
         scm: SCM,
-        data: Dataset,
+        data: Dataset | None = None,
         label: str = "estimate",
         imputed: Sequence[tuple[SCM, np.ndarray]] = (),
     ) -> None:

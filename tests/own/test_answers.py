@@ -57,7 +57,7 @@ def test_the_interval_of_one_edge_is_that_of_least_squares(linear):
     error = math.sqrt(variance / np.square(x - x.mean()).sum())
     question = parse_effect(["x=1,2", "on=y"], list(rows()))
     data = Dataset.of(rows(), GRAPH)
-    told = answer(Asked(data, [], [question], 0), Here(linear, data))
+    told = answer(Asked(data, [], [question], 0), Here(linear))
     low, high = (
         told[name_of("effect", "x=1,2 on=y", "y", end)]["value"] for end in ("low", "high")
     )
@@ -122,7 +122,7 @@ def test_a_question_without_an_answer_ends_itself_only(linear):
     bad = parse_do(["x=function:log(0-value**2)"], list(rows()))
     good = parse_do(["x=1"], list(rows()))
     dos = [(q.text, q.do) for q in (bad, good)]
-    questions = gather({"linear": answer(Asked(data, dos, [], 0), Here(linear, data))}, data.names)
+    questions = gather({"linear": answer(Asked(data, dos, [], 0), Here(linear))}, data.names)
     assert "no finite number" in questions[0].missing["linear"]
     assert "y" in questions[1].nodes
 
@@ -289,6 +289,6 @@ def test_questions_that_cannot_be_meant_end_before_anything_runs(run, more, mess
 
 def test_a_table_in_markdown_keeps_its_columns(linear):
     data = Dataset.of(rows(), GRAPH)
-    told = answer(Asked(data, [("x=1", {"x": 1.0})], [], 0), Here(linear, data))
+    told = answer(Asked(data, [("x=1", {"x": 1.0})], [], 0), Here(linear))
     text = render(effect_table(gather({"linear": told}, data.names)[0], data, "effects"))
     assert text.startswith("### effects\n\n| node")

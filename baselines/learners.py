@@ -5,7 +5,7 @@ machine learning", PNAS 116, 2019. Both regress each node on its parents by a fo
 The S-learner has one forest; the T-learner has two where one of the parents is a treatment.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
@@ -53,7 +53,7 @@ class TLearner(SLearner):
         return lambda rows: np.where(rows[:, treatment] > middle, arms[1](rows), arms[0](rows))
 
 
-def _treatment(z: np.ndarray, candidates: Sequence[int], parents: list[np.ndarray]) -> int | None:
+def _treatment(z: np.ndarray, candidates: np.ndarray, parents: list[np.ndarray]) -> int | None:
     """The place among `candidates` of the one that is a treatment."""
     binary = [k for k, column in enumerate(candidates) if len(np.unique(z[:, column])) == 2]
     return max(binary, key=lambda k: len(parents[candidates[k]]), default=None)

@@ -1,6 +1,7 @@
 """Columns as numbers that a regression takes: an indicator for each level of a category but one."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Encoder:
             encoded[:, part] = x[:, [j]] if levels is None else x[:, [j]] == levels
         return encoded
 
-    def places(self, columns: Sequence[int]) -> np.ndarray:
+    def places(self, columns: Sequence[int] | np.ndarray) -> np.ndarray:
         """Where some columns stand in an encoded row."""
         return np.concatenate([np.empty(0, dtype=int), *(self.parts[j] for j in columns)])
 
@@ -43,15 +44,15 @@ class Encoder:
             adjacency[causes, self.parts[j][0]] = True
         return Dataset(self(data.rows), self._names(data), adjacency)
 
-    def _names(self, data: Dataset) -> tuple[Hashable, ...]:
-        names: list[Hashable] = []
-        for j, name in enumerate(data.names):
-            if self.levels[j] is None:
+    def _names(self, data: Dataset) -> tuple[str, ...]:
+        names: list[Any] = []
+        for j, (name, levels) in enumerate(zip(data.names, self.levels, strict=True)):
+            if levels is None:
                 names.append(name)
             else:
                 labels = data.columns[j].levels
-                names += [f"{name}={labels[int(code)]}" for code in self.levels[j]]
-        return tuple(names) if len(set(names)) == len(names) else tuple(range(len(names)))
+                names += [f"{name}={labels[int(code)]}" for code in levels]
+        return tuple(names) if len(set(names)) == len(names) else tuple(map(str, range(len(names))))
 
 
 def _levels(data: Dataset, j: int) -> np.ndarray | None:

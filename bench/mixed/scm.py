@@ -137,6 +137,7 @@ class MixedSCM(SCM):
         places = self.encoder.places(nodes)
         if isinstance(self.numbers, AdditiveSCM):
             return self.numbers.mechanisms(encoded, places.tolist())
+        assert self.numbers is not None, "a node without a classifier is a number"
         frame = as_frame(encoded, self.numbers.names)
         return encoded[:, places] - np.asarray(self.numbers.noise(frame))[:, places]
 
@@ -222,7 +223,7 @@ class MixedSCM(SCM):
     def _draw_noise(self, n: int, seed: int, kind: str) -> np.ndarray:
         u = np.empty((n, len(self.names)))
         numbers = [j for j in range(len(self.names)) if j not in self.classifiers]
-        if numbers:
+        if self.numbers is not None:
             drawn = self.numbers._draw_noise(n, seed, kind)
             u[:, numbers] = drawn[:, self.encoder.places(numbers)]
         rng = np.random.default_rng([seed, 1])
@@ -245,7 +246,7 @@ class MixedSCM(SCM):
     # what else the data allow
 
     @property
-    def draws(self) -> Callable[[int, int], Iterator["MixedSCM"]] | None:
+    def draws(self) -> Callable[[int, int], Iterator["MixedSCM"]] | None:  # type: ignore[override]
         """(n, seed) -> n SCMs that the data allow, where all parts can draw; else None."""
         know = self.numbers is None or member(self.numbers, "draws") is not None
         know = know and all(hasattr(c, "draw") for c in self.classifiers.values())

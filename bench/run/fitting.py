@@ -9,12 +9,12 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from os import _exit, chdir, getpid
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -125,7 +125,7 @@ class Fitting:
         self.folder, self.process = folder, getpid()
         self.names: list[str] = []
         self.scm: SCM | None = None
-        self.imputed: list[tuple[SCM, np.ndarray]] = []
+        self.imputed: Sequence[tuple[SCM, np.ndarray]] = ()
         self.data: Dataset | None = None
         self.drawn: dict[tuple[int, int, int, int], list[SCM]] = {}
 
@@ -186,8 +186,8 @@ class Fitting:
             **self._peaks(),
         }, ()
 
-    def _fit_rows(self, seed: int) -> Callable[[Dataset], SCM]:
-        return lambda data: self._fit_problem(Problem(data, data.rows[:0]), seed)
+    def _fit_rows(self, seed: int) -> Callable[[Dataset], MixedSCM]:
+        return lambda data: cast(MixedSCM, self._fit_problem(Problem(data, data.rows[:0]), seed))
 
     def _fit_problem(self, problem: Problem, seed: int) -> SCM:
         """An estimate over tables of numbers: levels are told by their codes."""
@@ -217,7 +217,7 @@ class Fitting:
         return self.imputed[header["imputation"]][0] if self.imputed else self.scm
 
     def _verb(self, scm: SCM, header: Header, rows: list, do: Do | None) -> np.ndarray:
-        data, verb = self.data, header["verb"]
+        verb = header["verb"]
         if verb == "prepare":
             return np.zeros((1, len(self.names)))
         if verb == "completed":
@@ -226,8 +226,9 @@ class Fitting:
             answer = scm.sample(header["n"], do, header["seed"], noise=header["noise"])
         else:
             more = (do,) if verb in ("generate", "counterfactual") else ()
-            answer = getattr(scm, verb)(as_frame(rows[0], data.names), *more)
-        return data.numbers(answer)
+            answer = getattr(scm, verb)(as_frame(rows[0], self.names), *more)
+        assert self.data is not None, "it was fitted"
+        return self.data.numbers(answer)
 
     def _drawn(self, count: int, header: Header) -> list[SCM]:
         """SCMs that the data allow: from what the estimate knows, or fits to rows drawn again."""

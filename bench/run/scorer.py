@@ -224,7 +224,7 @@ class Scorer:
             )
         }
         names = [name if isinstance(name, str | int) else str(name) for name in problem.data.names]
-        told = {"kind": "problem", "names": names, "columns": columns}
+        told: Header = {"kind": "problem", "names": names, "columns": columns}
         told["bounds"], told["types"] = list(problem.bounds), pack_columns(problem.data.columns)
         return told, (problem.data.rows, problem.data.adjacency)
 

@@ -132,7 +132,7 @@ class AdditiveSCM(SCM):
         return self._answer(settled.solve(lambda clamps: self._moved(x, clamps)), df)
 
     @property
-    def draws(self) -> "Callable[[int, int], Iterator[AdditiveSCM]] | None":
+    def draws(self) -> "Callable[[int, int], Iterator[AdditiveSCM]] | None":  # type: ignore[override]
         """(n, seed) -> n SCMs that the data allow, where the mechanisms have `draw`; else None."""
         return self._draws if getattr(self.mechanisms, "draw", None) else None
 

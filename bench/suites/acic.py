@@ -91,7 +91,7 @@ def _table(path: Path) -> dict[str, list[str]]:
         raise ValueError(
             f"cannot read {path}: give the challenge's folder by --data-dir"
         ) from error
-    return dict(zip(header, zip(*rows, strict=True), strict=True))
+    return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def _numbers(name: str, text: list[str]) -> list[tuple[str, np.ndarray]]:

@@ -43,6 +43,9 @@ class Estimate(Protocol):
     def at(self, imputation: int) -> "Estimate":
         """The estimate of one of the imputations."""
 
+    def prepare(self, upto: int, seed: int, bootstrap: int) -> None:
+        """Fits to rows drawn again, the first `upto` of `bootstrap`."""
+
     def completed(self, n: int) -> np.ndarray:
         """The n rows as this imputation filled them, [n, D]."""
 

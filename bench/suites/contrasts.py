@@ -1,7 +1,5 @@
 """How suites choose an effect to ask about: a treatment, an outcome that it moves, two values."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from bench.scm.base import SCM, to_array
@@ -50,7 +48,7 @@ def _means(scm: SCM, table: "object", cause: int, value: float) -> np.ndarray:
 
 
 def contrast_of(
-    truth: SCM, query: np.ndarray, effect: tuple[int, int, float, float], unit: Sequence[float]
+    truth: SCM, query: np.ndarray, effect: tuple[int, int, float, float], unit: np.ndarray
 ) -> Contrast:
     """The effect with the truth about each query row [N, D]; unit [D] is that of errors."""
     cause, outcome, low, high = effect

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from bench.loaded import LoadedMethod
 from bench.method import member
 from bench.mixed.impute import holed, impute
+from bench.mixed.scm import MixedSCM
 from bench.scm.base import SCM, to_array
 from bench.scm.columns import code_do
 from bench.scm.do import Do
@@ -42,6 +43,7 @@ class Here:
     def at(self, imputation: int) -> "Here":
         """The estimate of one of the imputations, whose rows it has."""
         scm, rows = self.imputed[imputation]
+        assert self.data is not None, "imputations come with data"
         return Here(scm, replace(self.data, rows=rows))
 
     def prepare(self, upto: int, seed: int, bootstrap: int) -> None:
@@ -49,6 +51,7 @@ class Here:
 
     def completed(self, n: int) -> np.ndarray:
         """All rows."""
+        assert self.data is not None, "it is asked about data"
         return self.data.rows
 
     def __getattr__(self, name: str) -> Any:
@@ -87,7 +90,7 @@ def effects(
         ValueError: see `Dataset.of` and `SCM.generate`.
     """
     data = Dataset.typed(df, graph)
-    return _table(data, do, seed, Here(scm.coded() if data.columns else scm, data))
+    return _table(data, do, seed, Here(cast(MixedSCM, scm).coded() if data.columns else scm, data))
 
 
 def imputed_effects(
@@ -103,7 +106,11 @@ def imputed_effects(
         ValueError: see `effects`; the method cannot take such rows.
     """
     data = holed(df, graph)
-    found = impute(lambda d: method.fit_problem(Problem(d, d.rows[:0]), seed).coded(), data, seed)
+
+    def fit(rows: Dataset) -> MixedSCM:
+        return cast(MixedSCM, method.fit_problem(Problem(rows, rows.rows[:0]), seed)).coded()
+
+    found = impute(fit, data, seed)
     return _table(data, do, seed, Here(found[0][0], data, imputed=found))
 
 

@@ -136,8 +136,10 @@ def parse_questions(questions: str, own: Own) -> tuple[list[Question], list[Effe
 def _read(
     table: str, graph: str, every: bool, adjacency: str, types: str, missing: str, stamp: tuple
 ) -> Own:
-    more = {"every": every, "orientation": adjacency, "missing": missing}
-    return read_own(Path(table), graph, types=[types] if types else [], **more)
+    asked = [types] if types else []
+    return read_own(
+        Path(table), graph, every=every, orientation=adjacency, types=asked, missing=missing
+    )
 
 
 def read(

@@ -32,7 +32,7 @@ class EffectTask(LorchTask):
     def problem(self) -> Problem:
         """The lorch problem with an effect, which moves with the query and not with the context."""
         problem = super().problem()
-        truth, query = problem.truth, problem.query_rows
+        truth, query = problem.known_truth, problem.query_rows
         below = order(problem.data.adjacency)[1]
         seed = seed_of(replace(self, treatment="continuous").scm, "effect")
         effect = choose_effect(truth, below, query, seed)
@@ -44,7 +44,7 @@ class EffectTask(LorchTask):
 
 def _thresholded(problem: Problem, cause: int, low: float, high: float) -> Problem:
     """The problem with one node set to `low` or `high`, whichever is nearer to what it was."""
-    names, truth = problem.data.names, problem.truth
+    names, truth = problem.data.names, problem.known_truth
 
     def two_values(rows: np.ndarray) -> np.ndarray:
         values = np.where(rows[:, cause] < (low + high) / 2, low, high)

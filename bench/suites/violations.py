@@ -129,7 +129,7 @@ def product(whole: Whole, degree: float) -> Broken:
 def bend(whole: Whole, degree: float) -> Broken:
     """F and noise are bent together."""
     loss = NEARLY * degree * whole.adjacency.any(0)
-    form = Bent(loss, whole.x.mean(0), whole.x.std(0), whole.noise_scale)
+    form = Bent(np.asarray(loss), whole.x.mean(0), whole.x.std(0), whole.noise_scale)
     return _replaced(whole, form=form)
 
 

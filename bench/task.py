@@ -224,7 +224,7 @@ class Task:
         return int(settings.get("d", 0)), int(settings.get("n_context", 0))
 
     def progress(self, method: str) -> str:
-        """How far a method's cell is, for people, "" where that is not known."""
+        """How far the cell of `method` is, for people, "" where that is not known."""
         return ""
 
     def problem(self) -> Problem:

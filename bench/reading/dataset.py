@@ -74,6 +74,10 @@ class Dataset:
     def typed(cls, df: "pd.DataFrame | np.ndarray", graph: "nx.DiGraph") -> "Dataset":
         """`of`, with counts, yes and no, and categories as the dtypes of the columns say.
 
+        Args:
+            df: one row a unit, one column a node, [N, D].
+            graph: over the columns of `df`; u -> v reads "u causes v".
+
         Raises:
             ValueError: see `of`.
         """
@@ -91,13 +95,13 @@ class Dataset:
         return self.table(self.rows)
 
     def table(self, rows: np.ndarray) -> "pd.DataFrame":
-        """Gives other rows [N, D] as a table with these columns."""
+        """Gives other `rows` [N, D] as a table with these columns."""
         if not self.columns:
             return as_frame(rows, self.names)
         return table_of(rows, self.names, self.columns)
 
     def codes(self, df: "pd.DataFrame") -> np.ndarray:
-        """Reads a table with these columns as rows [N, D]; see `bench.scm.columns.codes_of`."""
+        """Reads `df`, with these columns, as rows [N, D]; see `bench.scm.columns.codes_of`."""
         return codes_of(df, self.names, self.columns) if self.columns else self.numbers(df)
 
     def numbers(self, df: "pd.DataFrame | np.ndarray") -> np.ndarray:

@@ -230,3 +230,17 @@ class Unpicklable(Spoilt):
         spoilt = super().fit(df, graph)
         spoilt.held = lambda: None
         return spoilt
+
+
+class Blind(Spoilt):
+    """Answers rows that lack a value as if it were 0."""
+
+    def noise(self, df):
+        return super().noise(df.fillna(0.0))
+
+
+class Exaggerates:
+    """Thrice the weights of least squares."""
+
+    def fit(self, df, graph, *, seed=0):
+        return fit_per_node(df, graph, lambda x, y: Map(3 * least_squares(x, y).weights))

@@ -24,6 +24,8 @@ BREAKS = {
     "Unpicklable": "pickles",
     "NeedsEdges": "fits without edges",
     "Trusting": "refuses bad input",
+    "Blind": "names the hole of a query",
+    "Exaggerates": "keeps types or says that it cannot",
     "Indifferent": "beats the marginal",
 }
 

@@ -105,7 +105,7 @@ class Dataset:
         return codes_of(df, self.names, self.columns) if self.columns else self.numbers(df)
 
     def numbers(self, df: "pd.DataFrame | np.ndarray") -> np.ndarray:
-        """Reads a table of numbers with these names, as noise is, as rows [N, D]; NaN stays."""
+        """Reads `df`, numbers with these names as noise is, as rows [N, D]; NaN stays."""
         if isinstance(df, np.ndarray) or not hasattr(df, "columns"):
             return np.asarray(df, dtype=np.float64)
         return codes_of(df, self.names, (FLOAT,) * len(self.names))

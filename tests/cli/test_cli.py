@@ -76,7 +76,12 @@ def test_wrong_usage_is_one_line_and_exit_code_1(arguments, message, capsys, tmp
         ("a,b\n1,2\n2,1\n3,4\n4,3\n", "source,target\na,b\nb,a\n", [], "cycle"),
         ("a,b\n1,2\n2,1\n3,4\n4,3\n", "source,target\na,c\n", [], "names c"),
         ("a,b\n1,x\n2,1\n3,4\n4,3\n", "source,target\na,b\n", [], "column b holds text"),
-        ("a,b\n1,\n2,1\n3,4\n4,3\n", "source,target\na,b\n", [], "column b has NaN in 1 of 4 rows"),
+        (
+            "a,b\n1,\n2,1\n3,4\n4,3\n",
+            "source,target\na,b\n",
+            ["--missing", "error"],
+            "column b has NaN in 1 of 4 rows",
+        ),
         ("a,b\n1,2\n2,2\n3,2\n4,2\n", "source,target\na,b\n", [], "column b is constant"),
         ("a,b\n1,2\n2,1\n3,4\n4,3\n", "source\na\n", [], "e.csv"),
         ("", "source,target\na,b\n", [], "it is empty"),

@@ -237,7 +237,7 @@ def test_rows_that_differ_from_those_recorded_before_warn(tmp_path, capsys, refe
         (["--methods", "tests.fake_methods:Nobody"], "module tests.fake_methods has no Nobody"),
         (["--retry", "never"], "--retry takes error, timeout, oom or none"),
         (["--set", "scms=100000000"], "settings ask for more than 1,000,000 problems"),
-        (["--backend", "rai"], "joblib has no rai; there are dask, local, loky"),
+        (["--backend", "rai"], "--backend: joblib has no rai; there are "),
         (["--env", "linear"], "--env linear is not of the form NAME=requirements.txt"),
         (["--env", "mlp=x.txt"], "--env: unknown method mlp; the run has linear"),
         (["--env", "linear=no/such.txt"], "--env: cannot read no/such.txt"),

@@ -16,12 +16,10 @@ from bench.analysis.results import EVERYTHING, Shown, counts, metrics_of, read_r
 from bench.analysis.rows import HIDDEN
 from bench.analysis.table import Table, metric_table
 from bench.run.records import (
-    FILE,
     LAUNCHES,
     PACKED,
     read_launches,
     read_records,
-    records_path,
     write_bytes,
     write_launches,
     write_text,
@@ -129,31 +127,3 @@ def _without_places(launch: Mapping[str, Any]) -> dict[str, Any]:
     ]
     dirty = [Path(p).name if Path(p).is_absolute() else p for p in launch.get("dirty", ())]
     return {**launch, "command": shlex.join(command), "dirty": dirty}
-
-
-def merge(first: Path, second: Path, target: Path) -> int:
-    """Writes the records of two runs as one; where both have a cell, the second one counts.
-
-    Returns:
-        The number of records.
-
-    Raises:
-        ValueError: a folder holds no results, or the target holds some.
-    """
-    if records_path(target):
-        raise ValueError(f"{target} holds records already: name a new folder")
-    lines: dict[str, Any] = {}
-    launches: list[Any] = []
-    for folder in (first, second):
-        found = read_records(folder).current
-        if not found:
-            raise ValueError(f"no results in {folder}: no cell is recorded")
-        for record in found:
-            run = {**record["run"], "launch": record["run"]["launch"] + len(launches)}
-            key = record["key"]
-            cell = canonical([key["suite"], key["settings"], key["method"]])
-            lines[cell] = canonical({**record, "run": run})
-        launches += read_launches(folder)
-    write_text(target / FILE, "".join(f"{line}\n" for line in lines.values()))
-    write_launches(target, launches)
-    return len(lines)

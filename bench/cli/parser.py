@@ -156,10 +156,17 @@ def _folder_options(add: Callable) -> None:
     rebuild.add_argument("folder", metavar="RUN", help=RUN)
     about = "write results/published/NAME instead: records packed, tables as Markdown"
     rebuild.add_argument("--publish", metavar="NAME", help=about)
-    merge = add("merge", show.merge_command, "two runs as one, the second where both have a cell")
-    merge.add_argument("first", metavar="A", help=RUN)
-    merge.add_argument("second", metavar="B", help=RUN)
+    about = "several runs as one; two results under one key are a conflict"
+    merge = add("merge", show.merge_command, about)
+    merge.add_argument("runs", nargs="+", metavar="RUN", help=f"two or more; {RUN}")
     merge.add_argument("target", type=Path, metavar="OUT", help="a new folder")
+
+    board = add("board", show.board_command, "write one HTML page over many runs")
+    board.add_argument("runs", nargs="*", metavar="RUN", help=f"default: all published; {RUN}")
+    about = "the method that errors are divided by; default: the control with most cells"
+    board.add_argument("--reference", default="", metavar="METHOD", help=about)
+    about = "default: results/board.html"
+    board.add_argument("--out", type=Path, metavar="FILE", help=about)
 
 
 def _run_options(part: Parser) -> None:

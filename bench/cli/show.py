@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from bench import laws
+from bench.analysis.board import page as board
 from bench.analysis.compare import beside_published, compare_runs
-from bench.analysis.outputs import merge, publish, write_figures, write_outputs
+from bench.analysis.merge import merge
+from bench.analysis.outputs import publish, write_figures, write_outputs
 from bench.analysis.paper import compare_paper, like, pooled
 from bench.analysis.plots import PLOTS
 from bench.analysis.render import render
@@ -33,7 +35,7 @@ from bench.registry import (
 )
 from bench.run.execute import OK, SOME_FAILED, known_methods
 from bench.run.progress import bar
-from bench.run.records import read_launches
+from bench.run.records import read_launches, write_text
 
 PAPER = "paper"
 
@@ -228,20 +230,39 @@ def rebuild_command(options: argparse.Namespace) -> int:
         for path in publish(folder, Path("results") / "published" / options.publish):
             print(path)
         return OK
+    _rebuild(folder)
+    return OK
+
+
+def _rebuild(folder: Path) -> None:
     made = write_outputs(folder)
     page = write_own_page(folder) if is_own(folder) else write_report([folder], refits=False)
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)
     told = ", ".join(f"{n} {status}" for status, n in made.counts.items())
     print(f"{folder}: {told}; {len(made.tables)} tables, {len(made.figures)} figure files, {page}")
-    return OK
 
 
 def merge_command(options: argparse.Namespace) -> int:
-    """Writes two runs as one."""
-    count = merge(locate(options.first), locate(options.second), options.target)
-    write_outputs(options.target)
-    print(f"{options.target}: {count} cells")
+    """Writes several runs as one, with all that a run's folder holds."""
+    if len(options.runs) < 2:
+        raise ValueError("merge takes two runs or more, and a new folder")
+    merged = merge([locate(run) for run in options.runs], options.target)
+    for note in merged.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{len(merged.records)} records of {len(merged.launches)} launches")
+    _rebuild(options.target)
+    return OK
+
+
+def board_command(options: argparse.Namespace) -> int:
+    """Writes the board of all published runs, or of those named."""
+    runs = [locate(run) for run in options.runs] or list(published_runs().values())
+    if not runs:
+        raise ValueError("no run is published here; name a RUN")
+    path = options.out or Path("results") / "board.html"
+    write_text(path, board(runs, options.reference))
+    print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
     return OK
 
 

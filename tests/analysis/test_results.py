@@ -1,18 +1,17 @@
 """Results: what is joined, narrowed, left out; what is made from records; what two runs share."""
 
 import gzip
-import json
 import shlex
 
 import pandas as pd
 import pytest
 
 from bench.analysis.compare import beside_published, compare_runs
-from bench.analysis.outputs import merge, publish, write_outputs
+from bench.analysis.outputs import publish, write_outputs
 from bench.analysis.results import Shown, axes_of, counts, methods_of, metrics_of, read_results
 from bench.analysis.runs import newest_run
 from bench.analysis.table import metric_table
-from bench.run.records import FILE, PACKED, read_launches, read_records, write_launches
+from bench.run.records import FILE, PACKED, read_launches, write_launches
 from bench.run.shape import canonical, seal
 from tests.made_rows import record, write
 
@@ -141,20 +140,6 @@ def test_a_published_run_names_no_folder_of_whoever_ran_it(run, tmp_path):
     assert told["command"] == "run --data-dir 'a tunnel' --env=x=y.txt --out results/b"
     assert told["dirty"] == ["mine.py", "bench/suite.py"]
     assert {**told, "command": 0, "dirty": 0} == {**launch, "command": 0, "dirty": 0}
-
-
-def test_merged_runs_keep_every_launch_and_the_second_cell(run, tmp_path):
-    other = write(tmp_path / "b", [record("gp", {"noise": 9.0}), record("boosting")])
-    assert merge(run, other, tmp_path / "both") == 8
-    found = {
-        (r["key"]["method"], r["key"]["settings"]["index"]): r
-        for r in read_records(tmp_path / "both").current
-    }
-    assert found["gp", 0]["result"]["metrics"]["noise"]["value"] == 9
-    assert found["gp", 0]["run"]["launch"] == 1 and found["gp", 1]["run"]["launch"] == 0
-    assert len(json.loads((tmp_path / "both" / "run.json").read_text())["launches"]) == 2
-    with pytest.raises(ValueError, match="holds records already"):
-        merge(run, other, tmp_path / "both")
 
 
 def test_runs_from_before_and_after_a_suite_had_an_axis_are_compared(tmp_path):

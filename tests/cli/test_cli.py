@@ -233,5 +233,6 @@ def test_everything_is_made_again_from_records(two_runs, capsys):
     assert "3 ok" in out
     made = {p.relative_to("results/first").as_posix() for p in Path("results/first").rglob("*.*")}
     assert {"results.csv", "report.html", "tables/noise.tex", "figures/bars.png"} <= made
-    assert "4 cells" in printed(capsys, "merge", "results/second", "known", "results/both")
+    out = printed(capsys, "merge", "results/second", "known", "results/both")
+    assert "4 records of 2 launches" in out and "4 ok" in out
     assert "known" in printed(capsys, "list", "published")

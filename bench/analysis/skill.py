@@ -1,0 +1,176 @@
+"""Skill: error over that of a reference on the same SCMs, comparable between unlike suites.
+
+Logarithms of the ratios are averaged within an SCM first, since its settings are no further SCMs,
+then over SCMs.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.results import measured, methods_of, roles_of, values_of
+from bench.analysis.stats import bootstrap_interval
+from bench.analysis.table import Table, short
+from bench.metrics import METRICS
+
+GROUPS = {"suite": "suite", "scenario": "scenario", "d": "size"}
+SCORE = (
+    "{about}: geometric mean of error / error of {reference} over SCMs, lower is better; brackets "
+    "are 95 % bootstrap intervals over SCMs within strata of suite, scenario and d. Each method "
+    "over the SCMs it has: n of {total}."
+)
+RANK = (
+    " rank: mean over SCMs of the place among the methods that have the SCM, of so many on "
+    "average; seconds: median of fit and all queries of a cell, one thread, over its own cells."
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """exp of a mean of logarithms over n of `total` SCMs, with its interval where it has one."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    total: int
+    best: bool = False
+    near: bool = False
+
+    def text(self) -> str:
+        """The ratio, its interval, and n/N where SCMs are missing."""
+        known = not np.isnan(self.low)
+        interval = f" [{_digits(self.low)}, {_digits(self.high)}]" if known else ""
+        share = "" if self.n == self.total else f" {self.n}/{self.total}"
+        return f"{_digits(self.mean)}{interval}{share}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.2g}" if value >= 100 or value < 0.01 else f"{value:.3f}"
+
+
+def ratios(frame: pd.DataFrame, metric: str, reference: str) -> pd.DataFrame:
+    """log(error / error of the reference) of every cell that has both, and both positive.
+
+    Returns:
+        The rows of other methods than the truth, with a column `log`; none where the reference
+        was not measured, or where the metric does not depend on the method.
+    """
+    rows = measured(frame, metric)
+    rows = rows[(rows["role"] != "truth") & (rows["value"] > 0)]
+    place = pd.MultiIndex.from_frame(rows[["suite", "task"]])
+    of = rows["method"] == reference
+    below = pd.Series(rows.loc[of, "value"].to_numpy(), place[of]).reindex(place).to_numpy()
+    rows = rows.assign(log=np.log(rows["value"]) - np.log(below)).dropna(subset="log")
+    told = (rows["log"].abs() > 1e-12).any()
+    return rows if told else rows.iloc[:0]
+
+
+def by_scm(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean logarithms [SCMs, methods], NaN where a method lacks one; settings averaged."""
+    logs = rows.pivot_table(index="scm", columns="method", values="log", sort=False)
+    return logs[methods_of(rows)]
+
+
+def strata_of(rows: pd.DataFrame) -> pd.Series:
+    """{scm: suite/scenario/d}; strata of one SCM, which has no spread, are put together."""
+    axes = [axis for axis in GROUPS if axis in rows]
+    firsts = rows.drop_duplicates("scm").set_index("scm")[axes]
+    return firsts.map(short).agg("/".join, axis=1)
+
+
+def score(logs: pd.Series, strata: pd.Series, total: int) -> Score:
+    """The geometric mean of a method's ratios with its interval; logs: {scm: log}."""
+    logs = logs.dropna()
+    labels = strata.loc[logs.index]
+    alone = labels.map(labels.value_counts()) < 2
+    if alone.sum() == 1:
+        labels = pd.Series("together", labels.index)
+    labels = labels.mask(alone, "alone")
+    low = high = np.nan
+    if len(logs) > labels.nunique():
+        rng = np.random.default_rng(0)
+        low, high = np.exp(bootstrap_interval(logs.to_numpy(), labels.to_numpy(), rng, draws=1000))
+    return Score(float(np.exp(logs.mean())), float(low), float(high), len(logs), total)
+
+
+def tables(rows: pd.DataFrame, metric: str, reference: str) -> Iterable[dict[str, Any]]:
+    """All SCMs together, then a table a way of dividing them; each with the links of its rows."""
+    yield _linked("all SCMs", _overall(rows, metric, reference), rows)
+    for axis, about in GROUPS.items():
+        if axis in rows and len(values := _values(rows, axis)) > 1:
+            yield _linked(f"by {about}", _divided(rows, metric, reference, axis, values), rows)
+
+
+def _values(rows: pd.DataFrame, axis: str) -> list:
+    known = rows[rows[axis].notna() & (rows[axis] != "")]
+    return values_of(known, axis)
+
+
+def _caption(metric: str, reference: str, total: int) -> str:
+    about = METRICS[metric].about.rstrip(".")
+    return SCORE.format(about=about, reference=reference, total=total)
+
+
+def _overall(rows: pd.DataFrame, metric: str, reference: str) -> Table:
+    logs, strata, roles = by_scm(rows), strata_of(rows), roles_of(rows)
+    rivals = [m for m in logs if roles[m] == "baseline"]
+    rank, places = logs[rivals].rank(axis=1), logs[rivals].notna().sum(axis=1)
+    seconds = seconds_of(rows)
+    header = ["method", f"error / {reference}", "rank", "SCMs", "seconds", "sources"]
+    caption = _caption(metric, reference, len(logs)) + RANK
+    table = Table(f"{metric}, all SCMs", caption, header)
+    sources = rows.groupby("method")["source"].nunique()
+    for method, found in zip(logs, _best([logs[m] for m in logs], strata, roles), strict=True):
+        there = rank[method].dropna().index if method in rank else ()
+        place = f"{rank[method].mean():.2f} of {places[there].mean():.1f}" if len(there) else "-"
+        counted = str(found.n if found else 0)
+        made = str(sources[method])
+        row = [method, found or "-", place, counted, f"{seconds[method]:.3g}", made]
+        table.rows.append(row)
+    return table
+
+
+def _divided(rows: pd.DataFrame, metric: str, reference: str, axis: str, values: list) -> Table:
+    methods, roles = methods_of(rows), roles_of(rows)
+    columns = []
+    for value in values:
+        here = rows[rows[axis] == value]
+        logs = by_scm(here).reindex(columns=methods)
+        columns.append(_best([logs[m] for m in methods], strata_of(here), roles))
+    name = f"{metric}, by {GROUPS[axis]}"
+    prefix = "d = " if axis == "d" else ""
+    header = ["method", *(prefix + short(value) for value in values)]
+    table = Table(name, _caption(metric, reference, rows["scm"].nunique()), header)
+    for place, method in enumerate(methods):
+        table.rows.append([method, *(column[place] or "-" for column in columns)])
+    return table
+
+
+def _best(logs: list[pd.Series], strata: pd.Series, roles: dict[str, str]) -> list[Score | None]:
+    """A column of scores; the lowest of those that are over all of its SCMs is marked."""
+    total = len(strata)
+    column = [score(part, strata, total) if part.notna().any() else None for part in logs]
+    whole = {
+        k: found.mean
+        for k, (found, part) in enumerate(zip(column, logs, strict=True))
+        if found and found.n == total and roles[part.name] == "baseline"
+    }
+    if whole:
+        best = min(whole, key=whole.__getitem__)
+        column[best] = replace(column[best], best=True)
+    return column
+
+
+def seconds_of(rows: pd.DataFrame) -> pd.Series:
+    return (rows["fit_s"] + rows["query_s"]).groupby(rows["method"]).median()
+
+
+def _linked(about: str, table: Table, rows: pd.DataFrame) -> dict[str, Any]:
+    """A table, and for each number what finds the runs it was computed in."""
+    asked = dict(zip(rows["method"], rows["asked"], strict=True))
+    links = [[f"method={asked[str(row[0])]}"] * len(table.header) for row in table.rows]
+    return {"about": about, "table": table, "links": links}

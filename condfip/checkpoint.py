@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,22 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from condfip.device import pick_device
-from condfip.paper.config import Config, ModelConfig
+from condfip.layout import built, check_fit, check_layout, check_settings
+from condfip.paper.config import JOINT, NETWORKS, POOLINGS, STAGES, Config, ModelConfig
 from condfip.paper.former import FormerModel, renamed
 from condfip.paper.model import CondFiPModel
 
 HEADER, DIGEST = "condfip", "sha256"
+WEIGHTS = Path(__file__).parent / "weights"
+SHIPPED = {  # by their contents, as `write` names them; another file under such a name is refused
+    "small.safetensors": "3084f62c5ca275cf4a4e5becdf7a01e9f4ef5a08b93c60c3f7cccbb9cf509697",
+    "incontext-broad.safetensors": (
+        "9ffbe71d76e7977c93764b2658ccbb7a823506f94fe4ecbaa6ec1edd4e014aa8"
+    ),
+    "incontext-benchmark.safetensors": (
+        "c33edd5e8d4a14879668c40faaff6ef0564b55f76de2bf0892099fff9d8d9838"
+    ),
+}
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
@@ -41,10 +53,12 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
     """Tensors, header and sha256 of a file of `write`.
 
     Raises:
-        ValueError: the file is missing, corrupted, truncated, or not one of ours.
+        ValueError: the file is missing, corrupted, truncated, not one of ours, or has a shipped
+            file's place and other contents.
     """
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}")
+    check_layout(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -56,7 +70,19 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
     digest = _digest(tensors, metadata[HEADER])
     if digest != metadata.get(DIGEST):
         raise ValueError(f"{path} is corrupted: its sha256 is {digest[:12]}, not the recorded one")
-    return tensors, json.loads(metadata[HEADER]), digest
+    shipped = SHIPPED.get(path.name, digest) if path.absolute().parent == WEIGHTS else digest
+    if digest != shipped:
+        raise ValueError(
+            f"{path} is not the file that was shipped: its sha256 is {digest[:12]}, not "
+            f"{shipped[:12]}; to use other weights name them as NAME=PATH, elsewhere"
+        )
+    try:
+        header = json.loads(metadata[HEADER])
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise ValueError(f"{path} is no checkpoint of condfip: its description is no JSON object")
+    return tensors, header, digest
 
 
 def _digest(tensors: Mapping[str, Tensor], header: str) -> str:
@@ -99,11 +125,27 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
     tensors, header, sha = read(path)
     try:
         config, stages = Config.from_dict(header["config"]), header["stages"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} describes another kind of model: {error}") from None
-    model = build(config.model)
-    fill(model, renamed(tensors), path)
+        known = config.model.pooling in POOLINGS and config.model.network in NETWORKS
+    except (KeyError, TypeError, AttributeError) as error:
+        told = ascii(str(error))[1:-1]
+        raise ValueError(f"{path} describes another kind of model: {told}") from None
+    check_settings(config, len(tensors), path)
+    if not known or not is_history(stages) or not stages.keys() <= {*STAGES, JOINT}:
+        raise ValueError(f"{path} describes another kind of model: its network or its stages")
+    tensors = renamed(tensors)
+    model = built(lambda: build(config.model), tensors, path)
+    fill(model, tensors, path)
     return Checkpoint(config, model.to(place).eval(), stages, sha)
+
+
+def is_history(stages: Any) -> bool:
+    """Whether {stage: {word: value}} says of each stage how many seconds it took."""
+    return isinstance(stages, dict) and all(
+        isinstance(told, dict)
+        and type(told.get("seconds")) in (int, float)
+        and 0 <= told["seconds"] < inf
+        for told in stages.values()
+    )
 
 
 def build(config: ModelConfig) -> CondFiPModel:
@@ -115,17 +157,9 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Copies tensors into a module.
 
     Raises:
-        ValueError: a tensor is missing, unknown, or of another shape.
+        ValueError: a tensor is missing, unknown, of another shape, or not finite.
     """
-    own = module.state_dict()
-    missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    if missing or unknown:
-        what = f"lacks {missing[0]}" if missing else f"has the unknown {unknown[0]}"
-        raise ValueError(f"{path} does not fit the networks: it {what}")
-    for name, tensor in tensors.items():
-        if tensor.shape != own[name].shape:
-            shapes = f"{tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
-            raise ValueError(f"{path} does not fit the networks: {name} is {shapes}")
+    check_fit(module, tensors, path)
     module.load_state_dict(dict(tensors))
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from condfip.amortized.config import Config
 from condfip.amortized.model import InContextModel
-from condfip.checkpoint import fill, read, write
+from condfip.checkpoint import fill, is_history, read, write
+from condfip.layout import built, check_settings
 
 FOLDER = Path(__file__).parents[1] / "weights"
 SHIPPED = FOLDER / "amortized.safetensors"
@@ -44,9 +45,13 @@ def load(path: Path, device: str = "cpu") -> Pretrained:
         raise ValueError(f"{path} describes another kind of model")
     try:
         config, history = Config.from_dict(header["config"]), header["history"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} describes another version of the model: {error}") from None
-    model = InContextModel(config.model)
+    except (KeyError, TypeError, AttributeError) as error:
+        told = ascii(str(error))[1:-1]
+        raise ValueError(f"{path} describes another version of the model: {told}") from None
+    check_settings(config, len(tensors), path)
+    if not is_history({"": history}):
+        raise ValueError(f"{path} does not say how it was trained: its history has no seconds")
+    model = built(lambda: InContextModel(config.model), tensors, path)
     fill(model, tensors, path)
     return Pretrained(config, model.to(device).eval().requires_grad_(False), history, sha)
 

@@ -1,0 +1,176 @@
+"""Checkpoints from strangers are data: refused in one line, before memory is taken."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from condfip import checkpoint
+from condfip.amortized import weights as amortized
+from condfip.amortized.config import SMOKE as SMALL
+from condfip.amortized.model import InContextModel
+from condfip.checkpoint import (
+    DIGEST,
+    HEADER,
+    SHIPPED,
+    WEIGHTS,
+    Checkpoint,
+    build,
+    load,
+    read,
+    write,
+)
+from condfip.paper.config import SMOKE
+
+HUGE = 2**62
+ONE = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
+
+
+def file(path, header, data=b"\0" * 8, length=None):
+    """A safetensors file with any header."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    length = len(text) if length is None else length
+    path.write_bytes(length.to_bytes(8, "little") + text + data)
+    return path
+
+
+def tensor(**changes):
+    return {"a": {**ONE["a"], **changes}}
+
+
+CRAFTED = {
+    "empty": (b"", {"data": b"", "length": 0}),
+    "length of all memory": (ONE, {"length": HUGE}),
+    "length past the end": (ONE, {"length": 10_000}),
+    "length too small": (ONE, {"length": 5}),
+    "no JSON": (b"{'a': 1}", {}),
+    "no UTF-8": (b'{"\xff": 1}', {}),
+    "a list": ([1], {}),
+    "deep": (b"[" * 200_000, {}),
+    "a name twice": (b'{"a": {}, "a": {}}', {}),
+    "metadata a number": ({"__metadata__": 3, **ONE}, {}),
+    "metadata of numbers": ({"__metadata__": {"condfip": 3}, **ONE}, {}),
+    "tensor a list": ({"a": []}, {}),
+    "no shape": ({"a": {"dtype": "F32", "data_offsets": [0, 8]}}, {}),
+    "unknown type": (tensor(dtype="F31"), {}),
+    "type a list": (tensor(dtype=["F32"]), {}),
+    "huge shape": (tensor(shape=[HUGE]), {}),
+    "shape that overflows": (tensor(shape=[2**32, 2**32, 2]), {}),
+    "negative shape": (tensor(shape=[-2]), {}),
+    "shape of text": (tensor(shape=["2"]), {}),
+    "shape of truths": (tensor(shape=[True, 2]), {}),
+    "many dimensions": (tensor(shape=[1] * 2000 + [2]), {}),
+    "offsets past the end": (tensor(shape=[4], data_offsets=[0, 16]), {}),
+    "offsets reversed": (tensor(data_offsets=[8, 0]), {}),
+    "one offset": (tensor(data_offsets=[8]), {}),
+    "a gap": (tensor(shape=[1], data_offsets=[4, 8]), {}),
+    "overlap": (ONE | {"b": ONE["a"]}, {}),
+    "bytes left": (ONE, {"data": b"\0" * 12}),
+    "name with a line break": ({"a\nb": ONE["a"]}, {}),
+    "name that colours": ({"a\x1b[31m": ONE["a"]}, {}),
+}
+
+
+def refused(call, path, message=None):
+    with pytest.raises(ValueError, match=message) as caught:
+        call(path)
+    told = str(caught.value)
+    assert str(path) in told and told.isprintable() and len(told) < 400
+
+
+@pytest.mark.parametrize("how", CRAFTED)
+def test_a_crafted_header_is_refused_before_its_tensors_are_read(how, tmp_path, monkeypatch):
+    header, more = CRAFTED[how]
+    path = file(tmp_path / "crafted.safetensors", header, **more)
+    monkeypatch.setattr(checkpoint, "safe_open", lambda *_, **__: pytest.fail("it was read"))
+    refused(read, path, "no readable checkpoint")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Tensors and header of a whole checkpoint of each kind."""
+    folder = tmp_path_factory.mktemp("whole")
+    stages = {"encoder": {"seconds": 1.0}, "decoder": {"seconds": 1.0}}
+    Checkpoint(SMOKE, build(SMOKE.model), stages).save(folder / "paper")
+    model = InContextModel(SMALL.model)
+    amortized.Pretrained(SMALL, model, {"seconds": 1.0}, "").save(folder / "amortized")
+    return {name: read(folder / name)[:2] for name in ("paper", "amortized")}
+
+
+DESCRIBED = [
+    ("paper", ("config", "model", "width"), 2**39),
+    ("paper", ("config", "model", "width"), 2**70),
+    ("paper", ("config", "model", "width"), "16"),
+    ("paper", ("config", "model", "width"), -16),
+    ("paper", ("config", "model", "encoder_layers"), 10**9),
+    ("paper", ("config", "model", "pooling"), "min"),
+    ("paper", ("config", "model", "network"), ["former"]),
+    ("paper", ("config", "model"), None),
+    ("paper", ("config", "model", "\x1b[31mred"), 1),
+    ("paper", ("config", "encoder", "prior"), [1]),
+    ("paper", ("config",), "paper"),
+    ("paper", ("stages",), ["encoder"]),
+    ("paper", ("stages", "encoder"), {"seconds": "long"}),
+    ("paper", ("stages", "encoder"), {}),
+    ("paper", ("stages", "as_dict"), {"seconds": 1}),
+    ("amortized", ("config", "model", "width"), 2**39),
+    ("amortized", ("config", "model", "rounds"), 10**9),
+    ("amortized", ("config", "prior", "benchmark"), "all"),
+    ("amortized", ("history",), {"seconds": float("nan")}),
+    ("amortized", ("history",), {}),
+    ("amortized", ("history",), None),
+]
+
+
+@pytest.mark.parametrize(("kind", "place", "value"), DESCRIBED, ids=str)
+def test_a_description_that_does_not_fit_takes_no_memory(kind, place, value, whole, tmp_path):
+    tensors, header = whole[kind]
+    header = json.loads(json.dumps(header))
+    part = header
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    write(tmp_path / "crafted", tensors, header)
+    refused({"paper": load, "amortized": amortized.load}[kind], tmp_path / "crafted")
+
+
+@pytest.mark.parametrize("kind", ["paper", "amortized"])
+def test_a_whole_checkpoint_of_a_stranger_is_read(kind, whole, tmp_path):
+    write(tmp_path / "other", *whole[kind])
+    assert {"paper": load, "amortized": amortized.load}[kind](tmp_path / "other").sha
+
+
+def test_weights_that_are_no_numbers_are_refused(whole, tmp_path):
+    tensors, header = whole["paper"]
+    name = "encoder.embed.bias"
+    write(tmp_path / "nan", {**tensors, name: tensors[name] * torch.nan}, header)
+    refused(load, tmp_path / "nan", "NaN")
+
+
+def test_a_header_that_is_no_object_is_refused(tmp_path):
+    for text in ("[1]", "{", "[" * 100_000):
+        tensors = {"a": torch.zeros(2)}
+        digest = checkpoint._digest(tensors, text)
+        save_file(tensors, tmp_path / "odd", {HEADER: text, DIGEST: digest})
+        refused(read, tmp_path / "odd", "no JSON object")
+
+
+def test_shipped_weights_are_those_that_the_code_names():
+    """After training new ones: condfip info FILE prints the sha256 that SHIPPED takes."""
+    assert {path.name for path in WEIGHTS.glob("*.safetensors")} == set(SHIPPED)
+    assert all(read(WEIGHTS / name)[2] == sha for name, sha in SHIPPED.items())
+
+
+def test_a_swapped_file_is_refused_in_place_and_taken_elsewhere(whole, tmp_path, monkeypatch):
+    (tmp_path / "weights").mkdir()
+    monkeypatch.setattr(checkpoint, "WEIGHTS", tmp_path / "weights")
+    path = tmp_path / "weights" / "small.safetensors"
+    shutil.copy(WEIGHTS / path.name, path)
+    assert load(path).sha == SHIPPED[path.name]
+    write(path, *whole["paper"])
+    refused(load, path, "NAME=PATH")
+    shutil.copy(path, tmp_path / path.name)
+    assert load(Path(tmp_path / path.name)).sha != SHIPPED[path.name]

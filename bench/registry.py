@@ -252,6 +252,8 @@ def describe(name: str, group: str = METHODS) -> str:
 
 def _from_module(name: str) -> Any:
     module, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise ValueError(f"no module {module}: it is named as in an import, package.module:Name")
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     try:

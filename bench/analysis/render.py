@@ -10,8 +10,18 @@ FORMATS = ("md", "tex", "csv")
 
 
 def render(table: Table, form: str = "md") -> str:
-    """A table as Markdown, LaTeX (booktabs) or CSV."""
-    return {"md": _markdown, "tex": _latex, "csv": _csv}[form](table)
+    """A table as Markdown, LaTeX (booktabs) or CSV; names cannot break out of their cell."""
+    return {"md": _markdown, "tex": _latex, "csv": _csv}[form](_printable(table))
+
+
+def _printable(table: Table) -> Table:
+    """Line breaks and escape sequences, which names of files and columns may hold, as spaces."""
+    rows = [[_plain(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows]
+    return Table(_plain(table.name), _plain(table.caption), [*map(_plain, table.header)], rows)
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _markdown(table: Table) -> str:

@@ -87,9 +87,9 @@ def score(logs: pd.Series, strata: pd.Series, total: int) -> Score:
     logs = logs.dropna()
     labels = strata.loc[logs.index]
     alone = labels.map(labels.value_counts()) < 2
+    labels = labels.where(~alone, "alone")
     if alone.sum() == 1:
         labels = pd.Series("together", labels.index)
-    labels = labels.mask(alone, "alone")
     low = high = np.nan
     if len(logs) > labels.nunique():
         rng = np.random.default_rng(0)

@@ -26,6 +26,19 @@ def axes(settings: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def chosen(settings: Sequence[str]) -> dict[str, str]:
+    """`axes` of --set.
+
+    Raises:
+        ValueError: one is an option of its own.
+    """
+    found = axes(settings)
+    if own := {"seed", "preset"} & found.keys():
+        name = own.pop()
+        raise ValueError(f"--set takes axes of the suite; {name} is given by --{name}")
+    return found
+
+
 def shown(options: argparse.Namespace) -> Shown:
     """What --methods and --where narrow results to."""
     where = {axis: values.split(",") for axis, values in axes(options.where).items()}

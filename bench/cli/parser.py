@@ -16,6 +16,7 @@ from bench.cli.scaffold import KINDS
 from bench.metrics import METRICS
 from bench.registry import Unavailable
 from bench.run.execute import INTERRUPTED, WRONG, resume_command
+from bench.run.shape import clean
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line, exit code 1."""
-        self.exit(WRONG, f"error: {message} (see {self.prog} --help)\n")
+        self.exit(WRONG, f"error: {clean(message)} (see {self.prog} --help)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
     except (ValueError, ImportError, Unavailable, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {clean(str(error))}", file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
         print(f"interrupted: {resume_command(arguments)}", file=sys.stderr)
@@ -167,6 +168,10 @@ def _folder_options(add: Callable) -> None:
     board.add_argument("--reference", default="", metavar="METHOD", help=about)
     about = "default: results/board.html"
     board.add_argument("--out", type=Path, metavar="FILE", help=about)
+
+    about = "check a run that was sent, as untrusted data"
+    sent = add("check-run", show.check_run_command, about)
+    sent.add_argument("folder", type=Path, metavar="DIR", help="as rebuild --publish writes it")
 
 
 def _run_options(part: Parser) -> None:

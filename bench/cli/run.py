@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.cli.options import axes, split
+from bench.cli.options import axes, chosen, split
 from bench.registry import default_methods, find_suite
 from bench.run.backends import engine_of
 from bench.run.environments import read_environments
@@ -85,7 +85,7 @@ def run_suite(
     if options.data_dir:
         _read_from(options.data_dir)
     suite = find_suite(options.suite)
-    tasks = suite.tasks(options.preset, options.seed, **axes(options.set))
+    tasks = suite.tasks(options.preset, options.seed, **chosen(options.set))
     if options.where:
         tasks = suite.where(tasks, **axes(options.where))
     if not tasks:

@@ -19,9 +19,10 @@ from bench.analysis.report import write_report
 from bench.analysis.report.own import is_own, write_own_page
 from bench.analysis.results import Shown, counts, methods_of, metrics_of, read_results
 from bench.analysis.runs import locate, newest_run, published_runs
+from bench.analysis.submission import check_submission
 from bench.analysis.summary import amortization
 from bench.analysis.table import Table, metric_table
-from bench.cli.options import axes, shown, split
+from bench.cli.options import axes, chosen, shown, split
 from bench.cli.scaffold import start
 from bench.metrics import METRICS
 from bench.registry import (
@@ -125,7 +126,7 @@ def _asked_tasks(options: argparse.Namespace) -> list[str]:
     if options.suite is None:
         return []
     suite = find_suite(options.suite)
-    tasks = suite.tasks(options.preset, options.seed, **axes(options.set))
+    tasks = suite.tasks(options.preset, options.seed, **chosen(options.set))
     tasks = suite.where(tasks, **axes(options.where)) if options.where else tasks
     return [task.name for task in tasks]
 
@@ -263,6 +264,12 @@ def board_command(options: argparse.Namespace) -> int:
     path = options.out or Path("results") / "board.html"
     write_text(path, board(runs, options.reference))
     print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    return OK
+
+
+def check_run_command(options: argparse.Namespace) -> int:
+    """Checks a run that was sent as untrusted data, and says what it holds."""
+    print(f"{options.folder}: {check_submission(options.folder)}")
     return OK
 
 

@@ -12,7 +12,7 @@ def seconds(text: str) -> float:
     Raises:
         ValueError: it is none of these.
     """
-    return _amount(text.lower(), SECONDS)
+    return _amount(text.lower(), SECONDS, 1e9)
 
 
 def size(text: str) -> int:
@@ -21,14 +21,18 @@ def size(text: str) -> int:
     Raises:
         ValueError: it is none of these.
     """
-    return int(_amount(re.sub("I?B$", "", text.upper()), BYTES))
+    return int(_amount(re.sub("I?B$", "", text.upper()), BYTES, 2.0**60))
 
 
-def _amount(text: str, units: dict) -> float:
+def _amount(text: str, units: dict, most: float) -> float:
+    """An amount that the system's own calls take: at most `most`."""
     found = re.fullmatch(r"(\d+\.?\d*|\.\d+) ?([A-Za-z]*)", text)
     if not found or found[2] not in units:
         raise ValueError(f"no amount: {text}")
-    return float(found[1]) * units[found[2]]
+    amount = float(found[1]) * units[found[2]]
+    if amount > most:
+        raise ValueError(f"more than anyone has: {text}")
+    return amount
 
 
 def duration(seconds: float) -> str:

@@ -44,7 +44,24 @@ class Kind:
     def __call__(self, frame: pd.DataFrame) -> Drawing:
         """The plot of a run."""
         numbers = self.numbers(frame)
-        return Drawing(self.draw(numbers), numbers)
+        return Drawing(self.draw(_drawable(numbers)), numbers)
+
+
+def _drawable(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The same with names as they are to be read: a $ would begin a formula."""
+    odd = [n for n in numbers.select_dtypes(exclude="number") if numbers[n].map(_odd).any()]
+    return numbers.assign(**{name: numbers[name].map(_readable) for name in odd})
+
+
+def _odd(value: object) -> bool:
+    return isinstance(value, str) and ("$" in value or not value.isprintable())
+
+
+def _readable(value: object) -> object:
+    if not _odd(value):
+        return value
+    text = "".join(c if c.isprintable() else " " for c in str(value))
+    return text.replace("$", r"\$")
 
 
 def save(drawing: Drawing, folder: Path, name: str) -> list[Path]:

@@ -217,6 +217,8 @@ def _traceback(folders: Sequence[Path], row: pd.Series) -> str:
     tag = hashlib.sha256(cell_of(key).encode()).hexdigest()[:8]  # ends the name of the cell's log
     for folder in folders:
         for file in (folder / "logs").glob(f"*-{tag}.txt"):
+            if file.is_symlink():
+                return f"{file.name} is a link, which is not followed"
             return file.read_text(encoding="utf-8", errors="replace")
     return "no traceback was written"
 

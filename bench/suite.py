@@ -80,7 +80,7 @@ class Suite:
 
         return fingerprint_of(self.kind.__module__)
 
-    def tasks(self, /, preset: str = "quick", seed: int = 0, **axes: object) -> list[Task]:
+    def tasks(self, preset: str = "quick", seed: int = 0, **axes: object) -> list[Task]:
         """The tasks of a preset, with some axes set to other values.
 
         Raises:
@@ -113,7 +113,7 @@ class Suite:
             raise ValueError(f"{self.name} has no task of the settings {given}")
         return task
 
-    def where(self, tasks: Iterable[Task], /, **axes: object) -> list[Task]:
+    def where(self, tasks: Iterable[Task], **axes: object) -> list[Task]:
         """The tasks whose settings are among the values given.
 
         Raises:

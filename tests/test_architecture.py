@@ -44,6 +44,7 @@ GROUND = ["bench.run.environment", "bench.run.fingerprint", "bench.run.records",
 LEAVES = [*WORDS, "bench.run.environment"]
 
 MAY_IMPORT = {
+    "bench.data": [],
     "bench.scm": [],
     "bench.run.environment": [],
     "bench.run.fingerprint": [],
@@ -65,8 +66,8 @@ MAY_IMPORT = {
     "bench.laws": [*WORDS, "bench.loaded", "bench.registry", "bench.run.environment"],
     "bench.analysis.stats": [],
     "bench.analysis.rankings": ["bench.analysis.stats"],
-    "bench.analysis.published": [],
-    "bench.analysis": [*WORDS, *GROUND, *DOORS, "bench.reading", "bench.suites"],
+    "bench.analysis.published": ["bench.data"],
+    "bench.analysis": ["bench.data", *WORDS, *GROUND, *DOORS, "bench.reading", "bench.suites"],
     "bench.run": [*WORDS, *GROUND, *DOORS, "bench.mixed", "bench.reading", "bench.analysis"],
     "bench.cli": ["bench"],
     "bench.__main__": ["bench.cli"],

@@ -4,11 +4,11 @@ import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from bench.data import read_shipped
+
 SOURCE = "Mahajan et al., TMLR 2025"
-DATA = Path(__file__).parents[1] / "data"
 SHIFTED = {"shift_mechanism": "mechanism", "shift_noise": "noise"}
 ONLY = {"noise_residual": "CausalNF", "noise_published": "Cond-FiP"}
 GIVEN_GRAPH = ("main", "counterfactual", "low_data_50", "low_data_100", "large_context_1000")
@@ -44,8 +44,8 @@ class Figure:
 @cache
 def figures() -> tuple[Figure, ...]:
     """Reads every published figure."""
-    with (DATA / "published.csv").open(encoding="utf-8") as file:
-        return tuple(_figure(row) for row in csv.DictReader(file))
+    lines = read_shipped("published.csv").splitlines()
+    return tuple(_figure(row) for row in csv.DictReader(lines))
 
 
 def _figure(row: dict[str, str]) -> Figure:
@@ -66,8 +66,8 @@ def _figure(row: dict[str, str]) -> Figure:
 @cache
 def namesakes() -> Mapping[str, str]:
     """{our method: the published method that it is an implementation of}."""
-    with (DATA / "namesakes.csv").open(encoding="utf-8") as file:
-        return {row["method"]: row["published"] for row in csv.DictReader(file)}
+    lines = read_shipped("namesakes.csv").splitlines()
+    return {row["method"]: row["published"] for row in csv.DictReader(lines)}
 
 
 def matching(

@@ -104,7 +104,8 @@ def _records(files: dict[str, Path]) -> list[Record]:
     for number, line in enumerate(lines, 1):
         try:
             record = parse(line)
-            _check_text(record)
+            if odd := unprintable(record):
+                raise Spoilt(f"its text {odd} is not printable")
             if canonical(record).encode() != line:
                 raise Spoilt("it is not written as records are")
         except Spoilt as error:
@@ -128,18 +129,18 @@ def _unpacked(path: Path) -> bytes:
     return content
 
 
-def _check_text(part: Any) -> None:
-    """All text of a record is printable.
-
-    Raises:
-        Spoilt: some is not.
-    """
-    if isinstance(part, dict):
-        for name, value in part.items():
-            _check_text(name)
-            _check_text(value)
-    elif isinstance(part, str) and not part.isprintable():
-        raise Spoilt(f"its text {ascii(part)[:60]} is not printable")
+def unprintable(part: Any) -> str:
+    """The first text within JSON that a terminal would not just print, "" where there is none."""
+    parts = [part]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            parts += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            parts += part
+        elif isinstance(part, str) and not part.isprintable():
+            return ascii(part)[:60]
+    return ""
 
 
 def _launches(path: Path | None, folder: Path) -> int:
@@ -159,7 +160,7 @@ def _launches(path: Path | None, folder: Path) -> int:
         ):
             raise ValueError(f"{_said(path)}: launch {number} lacks one of {', '.join(LAUNCH)}")
         text = json.dumps(launch, ensure_ascii=False)
-        if len(text) > TEXT_MOST or not text.isprintable() or "\\u00" in text:
+        if len(text) > TEXT_MOST or unprintable(launch):
             raise ValueError(f"{_said(path)}: launch {number} is too long, or not printable")
     return len(launches)
 

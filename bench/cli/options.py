@@ -22,6 +22,8 @@ def axes(settings: Sequence[str]) -> dict[str, str]:
         axis, equals, values = setting.partition("=")
         if not equals or not values:
             raise ValueError(f"{setting} is not of the form AXIS=VALUES")
+        if axis.lower() in ("self", "tasks"):  # words of Python's, not of a suite's
+            raise ValueError(f"unknown axis {axis}")
         found[axis.lower()] = values
     return found
 

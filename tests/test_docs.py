@@ -26,6 +26,7 @@ SLOW = (
     "train-your-own",
     "many-workers",
     "own-environment",
+    "send-us-your-run",
     "scikit-learn",
     "dowhy",
     "own-data",

@@ -107,7 +107,7 @@ def made_with(frame: pd.DataFrame) -> Table:
     )
     table = Table("made with", caption, header)
     for values, part in cells.groupby(by, sort=False, dropna=False):
-        words = dict(zip(by, map(short, values), strict=True))
+        words = {name: short(v) if v != "" else "-" for name, v in zip(by, values, strict=True)}
         cut = [word[:SHORT] if name in KEY[2:] else word for name, word in words.items()]
         table.rows.append([*cut, str(len(part))])
     return table

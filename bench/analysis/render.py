@@ -25,8 +25,10 @@ def _plain(text: str) -> str:
 
 
 def _markdown(table: Table) -> str:
-    rows = [[_marked(cell, "**{}**", "<u>{}</u>") for cell in row] for row in table.rows]
-    header, *rows = [[cell.replace("|", "\\|") for cell in row] for row in (table.header, *rows)]
+    header = [_quoted(head) for head in table.header]
+    rows = [
+        [_quoted(_marked(cell, "**{}**", "<u>{}</u>"), cell) for cell in row] for row in table.rows
+    ]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [header, ["-" * w for w in widths], *rows]
     body = [
@@ -34,6 +36,12 @@ def _markdown(table: Table) -> str:
         for line in lines
     ]
     return "\n".join([f"### {table.name}", "", *body, "", table.caption, ""])
+
+
+def _quoted(text: str, cell: str | Entry = "") -> str:
+    """Text that ends no cell of Markdown and, where it is a name, begins no tag."""
+    text = text.replace("|", "\\|")
+    return text.replace("<", "&lt;") if isinstance(cell, str) else text
 
 
 def _latex(table: Table) -> str:

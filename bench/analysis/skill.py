@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.analysis.results import measured, methods_of, roles_of, values_of
 from bench.analysis.stats import bootstrap_interval
-from bench.analysis.table import Table, short
+from bench.analysis.table import Entry, Table, short
 from bench.metrics import METRICS
 
 GROUPS = {"suite": "suite", "scenario": "scenario", "d": "size"}
@@ -29,16 +29,11 @@ RANK = (
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(Entry):
     """exp of a mean of logarithms over n of `total` SCMs, with its interval where it has one."""
 
-    mean: float
-    low: float
-    high: float
-    n: int
-    total: int
-    best: bool = False
-    near: bool = False
+    low: float = np.nan
+    high: float = np.nan
 
     def text(self) -> str:
         """The ratio, its interval, and n/N where SCMs are missing."""
@@ -94,7 +89,8 @@ def score(logs: pd.Series, strata: pd.Series, total: int) -> Score:
     if len(logs) > labels.nunique():
         rng = np.random.default_rng(0)
         low, high = np.exp(bootstrap_interval(logs.to_numpy(), labels.to_numpy(), rng, draws=1000))
-    return Score(float(np.exp(logs.mean())), float(low), float(high), len(logs), total)
+    mean = float(np.exp(logs.mean()))
+    return Score(mean, np.nan, len(logs), total, low=float(low), high=float(high))
 
 
 def tables(rows: pd.DataFrame, metric: str, reference: str) -> Iterable[dict[str, Any]]:
@@ -131,6 +127,7 @@ def _overall(rows: pd.DataFrame, metric: str, reference: str) -> Table:
         made = str(sources[method])
         row = [method, found or "-", place, counted, f"{seconds[method]:.3g}", made]
         table.rows.append(row)
+    table.rows.sort(key=lambda row: row[1].mean if isinstance(row[1], Score) else np.inf)
     return table
 
 
@@ -151,17 +148,17 @@ def _divided(rows: pd.DataFrame, metric: str, reference: str, axis: str, values:
 
 
 def _best(logs: list[pd.Series], strata: pd.Series, roles: dict[str, str]) -> list[Score | None]:
-    """A column of scores; the lowest of those that are over all of its SCMs is marked."""
+    """A column of scores; the lowest is marked where it is over all of the column's SCMs."""
     total = len(strata)
     column = [score(part, strata, total) if part.notna().any() else None for part in logs]
-    whole = {
+    rivals = {
         k: found.mean
         for k, (found, part) in enumerate(zip(column, logs, strict=True))
-        if found and found.n == total and roles[part.name] == "baseline"
+        if found and roles[str(part.name)] == "baseline"
     }
-    if whole:
-        best = min(whole, key=whole.__getitem__)
-        column[best] = replace(column[best], best=True)
+    best = min(rivals, key=rivals.__getitem__, default=None)
+    if best is not None and (found := column[best]) and found.n == total:
+        column[best] = replace(found, best=True)
     return column
 
 

@@ -10,6 +10,7 @@ from bench.analysis.board import page, reference_of
 from bench.analysis.results import read_results
 from bench.analysis.skill import ratios, score
 from bench.cli.parser import main
+from tests.analysis.test_report import opened
 from tests.cli.test_cli import fails_with
 from tests.made_rows import record, write
 
@@ -88,3 +89,23 @@ def test_the_page_says_what_every_row_was_computed_with(runs, tmp_path, capsys):
 def test_a_name_stays_a_name(tmp_path):
     odd = {**METHODS, "<script>alert(1)</script>$x$": 0.3}
     assert "<script>alert" not in page([write(tmp_path / "odd", cells(odd))])
+
+
+def test_the_board_sorts_and_changes_its_theme_in_a_browser(runs, tmp_path):
+    path = tmp_path / "board.html"
+    assert main(["board", *map(str, runs), "--out", str(path)]) == 0
+    with opened(path, tmp_path / "profile") as browser:
+        assert browser.get_log("browser") == []
+        column = "return [...document.querySelectorAll('#noise table')][0].tBodies[0].innerText"
+        browser.find_element("css selector", '#noise th[data-name="method"] button').click()
+        up = browser.execute_script(column).split("\n")
+        browser.find_element("css selector", '#noise th[data-name="method"] button').click()
+        assert browser.execute_script(column).split("\n") == up[::-1] and len(up) == 3
+        page_colour = "return getComputedStyle(document.body).backgroundColor"
+        before = browser.execute_script(page_colour)
+        browser.find_element("id", "theme").click()
+        assert browser.execute_script(page_colour) != before
+        browser.find_element("css selector", "#noise td a").click()
+        shown = "return [...document.querySelectorAll('#cells tbody tr')].filter(r => !r.hidden)"
+        kept = browser.execute_script(shown + ".map(r => r.cells[0].textContent.trim())")
+        assert kept and len(set(kept)) == 1

@@ -1,5 +1,6 @@
 """The HTML page of a run: its numbers, what it holds, and how it behaves in a browser."""
 
+import contextlib
 import json
 import math
 import re
@@ -128,22 +129,31 @@ def test_a_run_without_results_is_one_line(capsys, tmp_path, folder):
     fails_with(capsys, ["report", str(folder), "--fast", "--beside", str(tmp_path)], "no results")
 
 
-@pytest.fixture(scope="module")
-def browser(folder, tmp_path_factory):
-    """A headless Chromium with the page open."""
+@contextlib.contextmanager
+def opened(path, profile):
+    """A headless Chromium with a page open."""
     webdriver = pytest.importorskip("selenium.webdriver")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
         pytest.skip("no browser here: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in (*BROWSER, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    for argument in (*BROWSER, f"--user-data-dir={profile}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    opened.get((folder / "report.html").as_uri())
-    yield opened
-    opened.quit()
+    shown = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    try:
+        shown.get(path.as_uri())
+        yield shown
+    finally:
+        shown.quit()
+
+
+@pytest.fixture(scope="module")
+def browser(folder, tmp_path_factory):
+    """The page of the run, open."""
+    with opened(folder / "report.html", tmp_path_factory.mktemp("profile")) as shown:
+        yield shown
 
 
 COLUMN = """

@@ -41,7 +41,7 @@ def fails_with(capsys, arguments, message):
     assert code == 1
     lines = captured.err.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: ")
-    assert message in lines[0], lines[0]
+    assert message in lines[0] and lines[0].isprintable(), lines[0]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,20 @@ def fails_with(capsys, arguments, message):
         ([*SMOKE, "--where", "d=50"], "no task"),
         ([*SMOKE, "--methods", "nowhere:Class"], "no module nowhere"),
         ([*SMOKE, "--methods", "baselines.linear:Quadratic"], "has no Quadratic"),
+        ([*SMOKE, "--methods", "./x.py:Y"], "no module ./x.py"),
+        ([*SMOKE, "--methods", ".x:Y"], "no module .x"),
+        ([*SMOKE, "--methods", ":"], "no module"),
+        (["run", "--suite", "./x.py:Y"], "no module ./x.py"),
+        (["run", "--suite", "a..b:Y"], "no module a..b"),
+        ([*SMOKE, "--set", "seed=3"], "seed is given by --seed"),
+        ([*SMOKE, "--set", "self=3"], "unknown axis self"),
+        ([*SMOKE, "--where", "tasks=3"], "unknown axis tasks"),
+        ([*SMOKE, "--set", "scms=100000000"], "more than 1,000,000 problems"),
+        ([*SMOKE, "--max-mem", "9999999999999G"], "--max-mem"),
+        ([*SMOKE, "--timeout", "99999999999h"], "--timeout"),
+        ([*SMOKE, "--methods", "\x1b[31mred"], "unknown method [31mred"),
+        (["table", "no\nwhere\x1b[2J"], "no where [2J"),
+        ([*SMOKE, "--device", "\x1b[31mtpu"], "invalid choice"),
         ([*SMOKE, "--jobs", "0"], "--jobs"),
         ([*SMOKE, "--device", "tpu"], "invalid choice"),
         ([*SMOKE, "--retry", "everything"], "--retry"),

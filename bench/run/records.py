@@ -132,6 +132,9 @@ class RecordFile:
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         folder.mkdir(parents=True, exist_ok=True)
+        for path in (self.path, folder / SPOILT_FILE):
+            if path.is_symlink():  # its target would be written to
+                raise OSError(f"{path} is a link; remove it, a run follows none there")
         packed = folder / PACKED
         if not self.path.exists() and packed.exists():
             kept = b"".join(line + b"\n" for line, broken in _lines(packed) if not broken)

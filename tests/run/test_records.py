@@ -199,3 +199,16 @@ def test_launches_are_read_back_and_rubbish_is_none(tmp_path):
 def test_text_from_anywhere_becomes_one_short_printable_line():
     assert clean("a\nb\t c\x1b[31m \ud800 d") == "a b c [31m ? d"
     assert len(clean("x" * 10**6)) == 2000
+
+
+@pytest.mark.parametrize("name", [FILE, "logs/spoilt-lines.txt"])
+def test_a_link_in_place_of_a_file_that_is_written_is_refused_and_not_followed(name, tmp_path):
+    mine, folder = tmp_path / "mine.txt", tmp_path / "run"
+    mine.write_text("dear")
+    (folder / "logs").mkdir(parents=True)
+    (folder / FILE).write_bytes(b"spoilt\n")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(mine)
+    with pytest.raises(OSError, match="is a link; remove it"):
+        RecordFile(folder)
+    assert mine.read_text() == "dear"

@@ -24,12 +24,7 @@ HEADER, DIGEST = "condfip", "sha256"
 WEIGHTS = Path(__file__).parent / "weights"
 SHIPPED = {  # by their contents, as `write` names them; another file under such a name is refused
     "small.safetensors": "3084f62c5ca275cf4a4e5becdf7a01e9f4ef5a08b93c60c3f7cccbb9cf509697",
-    "incontext-broad.safetensors": (
-        "9ffbe71d76e7977c93764b2658ccbb7a823506f94fe4ecbaa6ec1edd4e014aa8"
-    ),
-    "incontext-benchmark.safetensors": (
-        "c33edd5e8d4a14879668c40faaff6ef0564b55f76de2bf0892099fff9d8d9838"
-    ),
+    "amortized.safetensors": "c23e590a689e67dfa832198deefb4909c44aba9d45d904a321660c7344ae13ea",
 }
 
 

@@ -158,12 +158,12 @@ def test_a_killed_run_leaves_no_process_not_even_one_without_a_name(tmp_path):
 def test_a_killed_base_leaves_nothing_that_its_method_started(tmp_path):
     out, temporary = tmp_path / "out", tmp_path / "temporary"
     temporary.mkdir()
-    process = start(out, "--methods", SPAWNS, grid=ONE, temporary=temporary)
+    process = start(out, "--methods", SPAWNS, "--timeout", "15s", grid=ONE, temporary=temporary)
     wait_for(left, process)
     bases = [p for p in psutil.Process(process.pid).children() if PREFIX in " ".join(p.cmdline())]
     for base in bases:
         base.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert bases and process.returncode == 2 and gone(temporary)
 
 

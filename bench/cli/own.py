@@ -22,6 +22,7 @@ from bench.analysis.results import metrics_of, read_results
 from bench.analysis.summary import node_table
 from bench.analysis.table import metric_table
 from bench.cli.run import order
+from bench.cli.trust import TRUST_FAILED, trust
 from bench.reading.do import Question
 from bench.reading.edges import ORIENTATIONS
 from bench.reading.missing import MISSING
@@ -67,6 +68,8 @@ def add_own_options(parser: argparse.ArgumentParser) -> None:
     part.add_argument("--all-columns", action="store_true", help=about)
     about = "which way a matrix reads"
     part.add_argument("--adjacency", choices=ORIENTATIONS, default="", help=about)
+    about = f"end with exit code {TRUST_FAILED} where a check of the answers fails"
+    part.add_argument("--strict", action="store_true", help=about)
 
 
 def run_own(options: argparse.Namespace) -> int:
@@ -105,9 +108,11 @@ def run_own(options: argparse.Namespace) -> int:
     records = _records(asked_order, task)
     _print_failures(records)
     _show_fit(records, task, folder)
-    code = max(code, _answer(asked_order, asked, records, data, said))
+    ended, questions = _answer(asked_order, asked, records, data, said)
+    code = max(code, ended)
+    trusted = trust(asked_order, task, data, records, questions, folder)
     print(f"page: {write_own_page(folder)}")
-    return code
+    return code if trusted or not options.strict else TRUST_FAILED
 
 
 def _competing() -> list[str]:
@@ -190,13 +195,17 @@ def _show_fit(records: dict[str, Record], task: OwnTask, folder: Path) -> None:
 
 def _answer(
     scored: Order, task: AnswerTask, records: dict[str, Record], data: Dataset, said: list[str]
-) -> int:
-    """Fits all rows with what could fit half of them, as cells of a run of its own."""
+) -> tuple[int, list[Answered]]:
+    """Fits all rows with what could fit half of them, as cells of a run of its own.
+
+    Returns:
+        Its exit code, and the questions with their answers.
+    """
     able = {m: r for m, r in records.items() if r["result"]["status"] == "ok"}
     methods = [m for m, r in able.items() if r["result"]["role"] != "truth"]
     if not methods:
         print("no method could be fitted to half of the rows: no answers")
-        return SOME_FAILED
+        return SOME_FAILED, []
     print(f"\nanswers of {', '.join(methods)}, fitted to all rows")
     folder = Path(task.folder)
     lost = [m for m in methods if not list(folder.glob(f"samples-{label_of(m)}.csv"))]
@@ -212,11 +221,12 @@ def _answer(
     code = execute(asked)
     answers = _records(asked, task)
     _print_failures(answers)
-    _show_answers(answers, data, folder, said)
-    return code
+    return code, _show_answers(answers, data, folder, said)
 
 
-def _show_answers(records: dict[str, Record], data: Dataset, folder: Path, said: list[str]) -> None:
+def _show_answers(
+    records: dict[str, Record], data: Dataset, folder: Path, said: list[str]
+) -> list[Answered]:
     metrics = {m: r["result"]["metrics"] for m, r in records.items()}
     questions = gather(metrics, data.names)
     for k, question in enumerate(questions, 1):
@@ -229,6 +239,7 @@ def _show_answers(records: dict[str, Record], data: Dataset, folder: Path, said:
         print(line, file=sys.stderr)
     for method in records:
         print(f"{method}: {', '.join(_files(folder, method))}")
+    return questions
 
 
 def _files(folder: Path, method: str) -> list[str]:

@@ -10,6 +10,7 @@ import pandas as pd
 from bench.analysis.answers import Answered, agreement, doubts, effect_table, gather
 from bench.analysis.plots import own as pictures
 from bench.analysis.report import svg, template
+from bench.analysis.trust import read_trust, trust_lines, trust_table
 from bench.run.records import read_launches, read_records, write_text
 from bench.run.shape import FAILED, Record
 from bench.suites.answers import label_of
@@ -49,8 +50,11 @@ def own_page(folder: Path) -> str:
     data = complete_rows(task.dataset())
     questions = gather({m: r["result"]["metrics"] for m, r in answered}, data.names)
     methods = sorted((m for m, _ in answered), key=lambda m: _misfit(fits.get(m))) or [*fits]
+    checks, judged = read_trust(folder, task.name)
     return template("own.html").render(
         title=Path(task.table).stem,
+        trust=trust_table(checks, judged) if checks else None,
+        verdict=trust_lines(checks, judged) if checks else [],
         facts=_facts(folder, task, data, fits),
         questions=[_question(q, k, data, folder, methods) for k, q in enumerate(questions)],
         graph=None if questions else svg(pictures.draw_graph(data, None, "")),

@@ -1,0 +1,161 @@
+"""What held-out rows say of an estimate, node by node."""
+
+from itertools import combinations
+
+import numpy as np
+
+from bench.analysis.trust.check import FAILS, OK, Check, untestable
+from bench.analysis.trust.independence import Kernel, growth, hsic
+from bench.mixed.encode import Encoder
+from bench.scm.support import Range
+from bench.suites.held import Held
+from bench.task import Dataset
+
+FEW_ROWS = 10  # for each parent
+MARGIN, SURE = 1.1, 2.33  # of what is left beside another fit; of its paired difference
+NOMINAL, LEAST = 0.9, 0.8  # coverage that is asked for, and below which it fails
+OUTSIDE = 0.05  # share of held-out rows with a parent out of range, above which it fails
+
+
+def least_squares_left(data: Dataset, halves: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """What lines leave of each half, fitted to the other: [N, D] of the table."""
+    encoder = Encoder(data)
+    encoded, left = encoder(data.rows), np.empty_like(data.rows)
+    for context, query in (halves, halves[::-1]):
+        for j in range(len(data.names)):
+            parents = encoded[:, encoder.places(np.flatnonzero(data.adjacency[:, j]))]
+            design = np.column_stack([np.ones(len(parents)), parents])
+            weights = np.linalg.lstsq(design[context], data.rows[context, j], rcond=None)[0]
+            left[query, j] = data.rows[query, j] - design[query] @ weights
+    return left
+
+
+def check_rows(data: Dataset, fitted: int) -> list[Check]:
+    """Rows that are fitted for each parent of a node."""
+    checks = []
+    for name, parents in zip(data.names, data.parents(), strict=True):
+        if len(parents):
+            each = fitted / len(parents)
+            result = FAILS if each < FEW_ROWS else OK
+            words = f"{each:.3g} rows a parent in each half"
+            checks.append(Check("rows", str(name), words, each, result=result))
+    return checks
+
+
+def check_constant(data: Dataset, context: np.ndarray) -> list[Check]:
+    """Columns that do not vary among the rows that are fitted, [N] numbers of them."""
+    constant = np.flatnonzero(np.ptp(data.rows[context], axis=0) == 0)
+    words = "constant in the half that is fitted: nothing is learnt of what it does"
+    return [Check("constant", str(data.names[j]), words, 0.0, result=FAILS) for j in constant]
+
+
+def check_explained(
+    data: Dataset, held: Held, halves: tuple[np.ndarray, np.ndarray]
+) -> list[Check]:
+    """Held-out R^2 of each node with parents against its mean and against least squares."""
+    lines, checks = least_squares_left(data, halves)[held.rows], []
+    alone = np.zeros_like(data.adjacency)
+    means = least_squares_left(Dataset(data.rows, data.names, alone, data.columns), halves)
+    means = means[held.rows]
+    for j, name in enumerate(data.names):
+        if not data.adjacency[:, j].any():
+            continue
+        mine = np.square(held.left[:, j])
+        if np.isnan(mine).any():
+            why = "the estimate has no expectation of it"
+            checks.append(untestable("explained", str(name), why))
+            continue
+        total = np.square(means[:, j])
+        categorical = data.columns and data.columns[j].kind == "category"
+        line = None if categorical else np.square(lines[:, j])
+        checks.append(_explained(str(name), mine, total, line))
+    return checks
+
+
+def _explained(name: str, mine: np.ndarray, mean: np.ndarray, line: np.ndarray | None) -> Check:
+    """Of squares of what is left, [N] each."""
+    share = 1 - mine.sum() / mean.sum()
+    words = f"its parents explain {100 * share:.3g} % of held-out rows"
+    worse = ["the mean"] if _worse(mine, mean) else []
+    if line is not None:
+        words += f" (least squares {100 * (1 - line.sum() / mean.sum()):.3g} %)"
+        worse += ["least squares"] if _worse(mine, line) else []
+    if worse:
+        words += f": WORSE than {' and '.join(worse)}"
+    return Check("explained", name, words, float(share), result=FAILS if worse else OK)
+
+
+def _worse(mine: np.ndarray, other: np.ndarray) -> bool:
+    """Whether more is left by a tenth, and by more than chance."""
+    gap = mine - other
+    error = gap.std(ddof=1) / len(gap) ** 0.5
+    return bool(mine.sum() > MARGIN * other.sum() and gap.mean() > SURE * error)
+
+
+def check_support(data: Dataset, halves: tuple[np.ndarray, np.ndarray]) -> list[Check]:
+    """Held-out rows with a parent beyond the range of the fitted ones."""
+    gap = Range.of(data.rows[halves[0]]).gap(data.rows[halves[1]])
+    checks = []
+    for name, parents in zip(data.names, data.parents(), strict=True):
+        numbers = [i for i in parents if i not in data.discrete]
+        if numbers:
+            share = float((gap[:, numbers] > 0).any(1).mean())
+            words = f"{100 * share:.2g} % of held-out rows have a parent outside the fitted ones"
+            result = FAILS if share > OUTSIDE * len(numbers) else OK
+            checks.append(Check("support", str(name), words, share, result=result))
+    return checks
+
+
+def check_coverage(data: Dataset, held: Held) -> list[Check]:
+    """Share of held-out rows in the estimate's own central 90 % given their parents."""
+    checks, tail = [], (1 - NOMINAL) / 2
+    for j, name in enumerate(data.names):
+        if j in data.discrete:
+            continue  # noise of levels is told from within its interval
+        share = float(((held.place[:, j] >= tail) & (held.place[:, j] <= 1 - tail)).mean())
+        words = f"its 90 % intervals hold {100 * share:.3g} % of held-out rows"
+        result = FAILS if share < LEAST else OK
+        checks.append(Check("coverage", str(name), words, share, result=result))
+    return checks
+
+
+def check_noise(data: Dataset, held: Held, most: int = 1000) -> list[Check]:
+    """Noise of held-out rows: against each parent, against that of each other node, and its size.
+
+    Args:
+        data: the table. held: of an estimate. most: rows that are compared.
+    """
+    kept = np.linspace(0, len(held.rows) - 1, min(most, len(held.rows))).astype(int)
+    noise, rows = held.noise[kept], held.rows[kept]
+    encoder = Encoder(data)
+    encoded = encoder(data.rows[rows])
+    names, checks = data.names, []
+    kernels = [Kernel(column) for column in noise.T]
+    causes = {
+        i: Kernel(encoded[:, encoder.parts[i]]) for i in np.flatnonzero(data.adjacency.any(1))
+    }
+    for i, j in np.argwhere(data.adjacency):
+        of, p = f"{names[i]} -> {names[j]}", hsic(causes[i], kernels[j])
+        checks.append(
+            Check("noise and parents", of, f"noise of {names[j]} against {names[i]}", p, p)
+        )
+        if not {i, j} & set(data.discrete):
+            p = growth(held.noise[:, j], data.rows[held.rows, i])
+            words = f"size of the noise of {names[j]} along {names[i]}"
+            checks.append(Check("size of noise", of, words, p, p))
+    for i, j in combinations(range(len(names)), 2):
+        p = hsic(kernels[i], kernels[j])
+        of = f"{names[i]}, {names[j]}"
+        checks.append(Check("noise and noise", of, "noise of one against the other", p, p))
+    if not data.adjacency.any():
+        checks.append(untestable("noise and parents", "graph", "no node has a parent"))
+    return checks
+
+
+def hidden(data: Dataset) -> list[Check]:
+    """What no table tells: a common cause of two nodes that an edge joins already."""
+    edges = np.argwhere(data.adjacency)
+    if not len(edges):
+        return []
+    why = "a hidden common cause of a node and its parent looks like a stronger or weaker edge"
+    return [untestable("hidden cause", "each edge", why)]

@@ -23,7 +23,7 @@ def least_squares_left(data: Dataset, halves: tuple[np.ndarray, np.ndarray]) -> 
     encoded, left = encoder(data.rows), np.empty_like(data.rows)
     for context, query in (halves, halves[::-1]):
         for j in range(len(data.names)):
-            parents = encoded[:, encoder.places(np.flatnonzero(data.adjacency[:, j]))]
+            parents = encoded[:, encoder.places(np.flatnonzero(data.adjacency[:, j]).tolist())]
             design = np.column_stack([np.ones(len(parents)), parents])
             weights = np.linalg.lstsq(design[context], data.rows[context, j], rcond=None)[0]
             left[query, j] = data.rows[query, j] - design[query] @ weights

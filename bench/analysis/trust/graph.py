@@ -36,7 +36,8 @@ def independences(data: Dataset, adjacency: np.ndarray) -> dict[tuple[int, int],
     for j, others in implied(adjacency):
         targets = encoder.places([j, *others])
         left = smooth_residuals(
-            encoded[:, encoder.places(np.flatnonzero(adjacency[:, j]))], encoded[:, targets]
+            encoded[:, encoder.places(np.flatnonzero(adjacency[:, j]).tolist())],
+            encoded[:, targets],
         )
         parts = dict(zip(targets.tolist(), left.T, strict=True))
         for i in others:

@@ -43,7 +43,7 @@ def check_moved(question: Answered, data: Dataset, rows: pd.DataFrame | None) ->
     if rows is None:
         return []
     numbers = [j for j in range(len(data.names)) if j not in data.discrete]
-    values = rows[[data.names[j] for j in numbers]].to_numpy(dtype=float)
+    values = rows[[str(data.names[j]) for j in numbers]].to_numpy(dtype=float)
     gap = Range.of(data.rows[:, numbers]).gap(values)
     share = float((gap > 0).any(1).mean())
     words = f"{100 * share:.3g} % of rows are outside the table under do"

@@ -62,13 +62,16 @@ def hsic(a: Kernel, b: Kernel) -> float:
 
 
 def growth(noise: np.ndarray, parent: np.ndarray) -> float:
-    """The p-value of noise [N] whose size does not change with a parent [N] (Glejser 1969)."""
-    from scipy.stats import pearsonr
+    """The p-value of noise [N] whose size does not change with a parent [N] (Glejser 1969).
+
+    The greater one of the correlation of values and that of ranks, so that few rows decide nothing.
+    """
+    from scipy.stats import pearsonr, spearmanr
 
     size = np.abs(noise - np.median(noise))
     if np.ptp(size) == 0 or np.ptp(parent) == 0:
         return 1.0
-    return float(pearsonr(size, parent).pvalue)
+    return float(max(pearsonr(size, parent).pvalue, spearmanr(size, parent).pvalue))
 
 
 def covariance(a: np.ndarray, b: np.ndarray) -> float:

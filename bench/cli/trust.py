@@ -57,7 +57,7 @@ def judged(fits: Mapping[str, Record]) -> str:
     """The method that leaves least of held-out rows, "" where none could be fitted."""
     able = {m: r["result"] for m, r in fits.items() if r["result"]["status"] == "ok"}
     able = {m: r for m, r in able.items() if r["role"] == "baseline"}
-    left = {m: np.mean([*r["nodes"].values()]) if r["nodes"] else np.inf for m, r in able.items()}
+    left = {m: r["metrics"].get("residual", {}).get("value", np.inf) for m, r in able.items()}
     return min(left, key=left.__getitem__) if left else ""
 
 

@@ -101,11 +101,15 @@ def residual(problem: Problem, estimate: SCM) -> float:
 def node_residuals(problem: Problem, estimate: SCM) -> dict[str, float]:
     """How far query rows lie from F, node by node: root mean square in standard deviations.
 
-    1 is no better than the mean; a noiseless truth would have 0. For additive noise only.
+    1 is no better than the mean; a noiseless truth would have 0. None where noise has other units and
+    the estimate tells no residual.
     """
-    if estimate.noise_space != "additive" or not member(estimate, "noise_metric"):
-        return {}
-    errors = _checked(estimate.noise(problem.query), problem.query_rows) / problem.scale
+    left = member(estimate, "noise_residual")
+    if left is None:
+        if estimate.noise_space != "additive" or not member(estimate, "noise_metric"):
+            return {}
+        left = estimate.noise
+    errors = _checked(left(problem.query), problem.query_rows) / problem.scale
     spread = np.sqrt(np.square(errors).mean(0)).tolist()
     columns = zip(problem.data.names, spread, _scored(problem), strict=True)
     return {name: value for name, value, scored in columns if scored}

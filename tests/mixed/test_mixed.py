@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from baselines.linear import Linear
+from bench.metrics import node_residuals
 from bench.mixed.logistic import Logistic
 from bench.registry import load_method
 from bench.scm.columns import column_of
 from bench.scm.do import Scale, Shift
 from bench.suites.effects import effects
-from bench.task import Dataset
+from bench.task import Dataset, Problem
 from tests.mixed.systems import BINARY, MIXED, SYSTEMS, binary_rows, effect, mixed_rows
 
 ROWS = 400
@@ -221,3 +222,9 @@ def test_a_query_with_a_hole_is_refused_by_its_column(method, verb, table):
         more = ({"a": 1.0},) if verb == "counterfactual" else ()
         with pytest.raises(ValueError, match=r"column y has NaN in 1 of 400 rows \(first: row 4\)"):
             getattr(scm, verb)(holed, *more)
+
+
+def test_every_node_of_a_mixed_table_is_scored_by_what_is_left_of_it(table, scm):
+    data = Dataset.typed(table, MIXED)
+    found = node_residuals(Problem(data, data.rows), scm.coded())
+    assert list(found) == list(table) and all(0 < value < 1.2 for value in found.values())

@@ -101,8 +101,8 @@ def residual(problem: Problem, estimate: SCM) -> float:
 def node_residuals(problem: Problem, estimate: SCM) -> dict[str, float]:
     """How far query rows lie from F, node by node: root mean square in standard deviations.
 
-    1 is no better than the mean; a noiseless truth would have 0. None where noise has other units and
-    the estimate tells no residual.
+    1 is no better than the mean; a noiseless truth would have 0. None where noise has other units
+    and the estimate tells no residual.
     """
     left = member(estimate, "noise_residual")
     if left is None:

@@ -26,6 +26,7 @@ SLOW = (
     "train-your-own",
     "many-workers",
     "own-environment",
+    "add-a-suite",
     "send-us-your-run",
     "scikit-learn",
     "dowhy",

@@ -24,7 +24,10 @@ from bench.registry import (
     load_suite,
 )
 
-SLOW = {"mlp", "boosting", "fip", "deci", "causalnf", "dowhy", "condfip", "condfip-published"}
+SLOW = {
+    *("mlp", "boosting", "s-learner", "t-learner", "fip", "deci", "causalnf", "dowhy"),
+    *("condfip", "condfip-published", "condfip-incontext"),
+}
 SEES_PROBLEM = ("truth", "floor")
 SHORTENED = ("fip-published", "fip-published-best")  # a thousand steps on all rows take their time
 

@@ -1,11 +1,14 @@
 """The ablation: networks trained on other priors, side by side."""
 
+import pytest
+
 from bench.registry import load_suite
 from condfip.checkpoint import load
 from condfip.paper.ablation import COLUMNS, ablate
 from condfip.paper.config import SMOKE
 
 
+@pytest.mark.slow
 def test_the_ablation_trains_each_network_once_and_sets_it_beside_the_paper(tmp_path):
     tasks = load_suite("lorch", preset="smoke", scenario=list(COLUMNS), graph_kind=["er", "ws"])
     rows = list(ablate(tmp_path, 1, tasks, SMOKE))

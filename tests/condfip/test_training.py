@@ -364,7 +364,10 @@ sys.exit(main(["train", sys.argv[2], *sizes, "--out", sys.argv[1]]))
 """
 
 
-@pytest.mark.parametrize("stage", ["both", "joint", "amortized"])
+SLOWER = [pytest.param(stage, marks=pytest.mark.slow) for stage in ("both", "joint")]
+
+
+@pytest.mark.parametrize("stage", [*SLOWER, "amortized"])
 def test_training_needs_torch_numpy_and_safetensors_only(tmp_path, stage):
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", BARE, str(tmp_path), stage]

@@ -194,7 +194,7 @@ def test_two_runs_on_one_folder_the_second_refuses(tmp_path, capsys):
     assert f"another run (process {os.getpid()} on" in line and "--out" in line
 
 
-@pytest.mark.parametrize("how", ["moved", "deleted"])
+@pytest.mark.parametrize("how", [pytest.param("moved", marks=pytest.mark.slow), "deleted"])
 def test_a_folder_that_goes_in_mid_run_is_one_line_and_no_success(how, tmp_path):
     out, away = tmp_path / "out", tmp_path / "away"
     process = start(out, "--methods", PATIENT, "--jobs", "1")

@@ -193,6 +193,7 @@ def run(tmp_path_factory):
     return folder / "out", words
 
 
+@pytest.mark.slow
 def test_strict_ends_with_3_where_a_check_fails(run, capsys):
     folder, words = run
     assert main([*words, "--strict", "--do", "x=0.5"]) == 0

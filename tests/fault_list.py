@@ -357,8 +357,8 @@ FAULTS = (
     Fault(
         "an effect's ends are swapped",
         "bench/suites/answers.py",
-        "here, error = high - low, None",
-        "here, error = low - high, None",
+        "ends = [{effect.cause: effect.low}, {effect.cause: effect.high}]",
+        "ends = [{effect.cause: effect.high}, {effect.cause: effect.low}]",
         (f"{ANSWERS}::{ENDS}",),
     ),
     # methods

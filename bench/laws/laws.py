@@ -149,7 +149,7 @@ def _near(trial: Trial, answer: pd.DataFrame, other: pd.DataFrame, what: str) ->
 def generates_what_it_abducts(trial: Trial) -> None:
     """generate(noise(x)) is x: on fresh rows, on fitted ones five deep, rounded or not.
 
-    A row on a step of F may fall to its other side when its parents come back a digit off, so that a
+    A row on a step of F may fall to its other side when its parents come back a digit off: a
     tenth of the rows may miss.
     """
     if not trial.abducts:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,8 @@ def call(*words, folder):
 def python(tmp_path_factory):
     """The interpreter of an environment with the wheel, and the libraries of this one."""
     pytest.importorskip("pip")
-    setuptools = pytest.importorskip("setuptools", "77")
-    assert setuptools
+    if int(next((d.version for d in distributions(name="setuptools")), "0").split(".")[0]) < 77:
+        pytest.skip("wants setuptools 77")
     source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("made")
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy

@@ -111,6 +111,8 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     add("--chunk", type=int, help="datasets held in memory at once")
     add("--rate", type=float, help="peak learning rate")
     add("--effect", type=float, help="weight of the errors of effects in the decoder's loss")
+    add("--effect-from", type=int, help="step at which it joins")
+    add("--grow", type=int, help="step at which contexts have all lengths")
     add("--pooling", choices=POOLINGS, help="over samples, in the decoder")
     add("--variant", choices=("lorch", "causica"), help="of the prior")
     add("--mechanisms", nargs="+", choices=("LIN", "RFF"), help="of the prior")
@@ -165,9 +167,9 @@ def _train_amortized(options: argparse.Namespace, shared: dict[str, Any]) -> int
 def _train_paper(options: argparse.Namespace, shared: dict[str, Any]) -> int:
     from condfip.paper.train import Plan, run_plan
 
-    names = ("rate", "chunk", "steps", "effect")
+    names = ("rate", "chunk", "steps", "effect", "effect_from")
     stage = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    prior = {"variant": options.variant, "mechanisms": options.mechanisms}
+    prior = {key: getattr(options, key) for key in ("variant", "mechanisms", "grow")}
     prior = {k: tuple(v) if k == "mechanisms" else v for k, v in prior.items() if v}
     config = PRESETS[options.preset]
     if options.pooling:
@@ -175,8 +177,8 @@ def _train_paper(options: argparse.Namespace, shared: dict[str, Any]) -> int:
     stages = STAGES if options.stage == "both" else (options.stage,)
     for name in stages:
         config = config.with_stage(name, stage, prior)
-    plan = Plan(stages, config, encoder=options.encoder, device=options.device, **shared)
-    return run_plan(plan)
+    machine = {"encoder": options.encoder, "device": options.device}
+    return run_plan(Plan(stages, config, **shared, **machine, settings=stage, prior=prior))
 
 
 def run_infer(options: argparse.Namespace) -> None:

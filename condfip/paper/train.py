@@ -1,7 +1,8 @@
 """Pretraining of Cond-FiP: an encoder, then a decoder, or both together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +25,7 @@ class Plan:
         begin: checkpoint whose weights a new run starts from, by default random ones.
         device: by name. minutes: of work in each stage, 0 where its steps decide. seed: of weights
             and data. every: steps between validations.
+        settings, prior: what a run that is gone on with has from now on in place of its own.
     """
 
     stages: tuple[str, ...]
@@ -36,6 +38,8 @@ class Plan:
     minutes: float = 0.0
     seed: int = 0
     every: int = 100
+    settings: dict[str, Any] = field(default_factory=dict)
+    prior: dict[str, Any] = field(default_factory=dict)
 
 
 def run_plan(plan: Plan) -> int:
@@ -65,6 +69,8 @@ def prepare(stage: str, plan: Plan, device: torch.device) -> Run[Stage]:
         if stage in names or not names:
             run = resumed(plan.resume, stage, lambda header: Stage.restored(header, device))
             run.minutes = plan.minutes or run.minutes
+            config = run.trainee.config.with_stage(stage, plan.settings, plan.prior)
+            run.trainee.config = config
             return run
     torch.manual_seed(plan.seed)
     model, history = build(plan.config.model).to(device), {}

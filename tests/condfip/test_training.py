@@ -128,6 +128,15 @@ def test_a_resumed_run_equals_one_without_a_stop(tmp_path, stage):
     assert same(*halves(tmp_path, stage, 6))
 
 
+def test_what_is_asked_of_a_resumed_run_replaces_what_it_had(tmp_path):
+    run_plan(plan(tmp_path, stages=("joint",)))
+    settings, prior = {"effect_from": 7, "rate": 1e-4}, {"grow": 9}
+    asked = plan(tmp_path, resume=tmp_path, settings=settings, prior=prior)
+    old = SMOKE.with_stage("joint", {"steps": 4}, {}).joint
+    new = train_module.prepare("joint", asked, CPU).trainee.settings
+    assert new == replace(old, effect_from=7, rate=1e-4, prior=replace(old.prior, grow=9))
+
+
 @pytest.mark.slow
 def test_two_hundred_steps_equal_one_hundred_and_one_hundred_more(tmp_path):
     assert same(*halves(tmp_path, "decoder", 100))

@@ -47,6 +47,15 @@ class Hyper:
         """The same without gradients."""
         return self._each(lambda t: t.detach())
 
+    def to(self, like: Tensor) -> Self:
+        """In the precision of another tensor."""
+        return self._each(lambda t: t.to(like))
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all of them are numbers."""
+        return all(bool(t.isfinite().all()) for t in vars(self).values() if t is not None)
+
     def __getitem__(self, nodes: Tensor | slice) -> Self:
         """Those of some nodes."""
         return self._each(lambda t: t[nodes])

@@ -19,6 +19,7 @@ PARENT_FIRST, NODE_FIRST = 6 + 2 * len(features.BINS), 2 * len(features.BINS)
 SHAPE = len(features.LEVELS) + 3
 CONTEXT = 8  # numbers of a node that its rows read
 MANY = 6  # parents beyond which none has a component of its own
+FEW = 2  # parents up to which the rounds that were trained are enough
 BOUND = 3.0  # largest change of a logarithm in a round
 LENGTHS, LINEARS, SIZES, NOISES = (-3.0, 6.0), (-9.0, 3.0), (-12.0, 9.0), (-9.0, 1.0)
 
@@ -113,6 +114,17 @@ class InContextModel(nn.Module):
             first = self._answers(x[:, :few], y[:, :few], mask, None, self.rounds[:-1])
             return [*first, *self._answers(x, y, mask, first[-1], self.rounds[-1:])]
         return self._answers(x, y, mask, None, self.rounds)
+
+    def settled(self, x: Tensor, y: Tensor, mask: Tensor) -> Hyper:
+        """The last answer; of nodes with several parents, corrected by the last round once more.
+
+        Args:
+            x, y, mask: see `forward`.
+        """
+        answer = self(x, y, mask)[-1]
+        if x.shape[2] <= FEW or len(self.rounds) == 1:
+            return answer
+        return self._answers(x, y, mask, answer, self.rounds[-1:])[-1]
 
     def _answers(
         self, x: Tensor, y: Tensor, mask: Tensor, before: Hyper | None, rounds: nn.ModuleList

@@ -18,7 +18,7 @@ from bench.scm.plan import SIZE_CLASSES
 from bench.scm.process import Exact
 from bench.scm.support import gate_of, straightness
 from bench.standardised import PerNode
-from condfip.amortized.features import ridge
+from condfip.amortized.features import Ridge, ridge
 from condfip.amortized.kernel import Hyper, beyond, gain, solved
 from condfip.amortized.line import Line, evidence, fit_line
 from condfip.amortized.model import InContextModel
@@ -27,6 +27,7 @@ from condfip.amortized.scale import Scale
 LEFT_OUT = 1000  # rows that are left out in turn where there are more than `EXACT_ROWS`
 IN_FAVOUR = 1.0  # of the line, in nats, before any row is seen
 UNLIKELY = 1e-3
+LOUD = 1e-3  # residual variance of a ridge regression, in units of the child's
 GROUP = 8  # nodes handled together
 ROWS = 2**16  # of theirs, so that memory is bounded
 
@@ -279,7 +280,8 @@ def _fit(
 
 @torch.inference_mode()
 def _nodes(model: InContextModel, x: Tensor, y: Tensor, mask: Tensor) -> list[Node]:
-    hyper, rough = model(x, y, mask)[-1].over(x.shape[1]), ridge(x, y)
+    rough = ridge(x, y)
+    hyper = _hyper(model, x, y, mask, rough).over(x.shape[1])
     line = fit_line(x, y, rough.penalty(x.shape[1]))
     solutions: list[Any] = [None] * len(x)
     if x.shape[1] <= EXACT_ROWS:
@@ -288,6 +290,18 @@ def _nodes(model: InContextModel, x: Tensor, y: Tensor, mask: Tensor) -> list[No
         Node(x[g, :, :p].clone(), y[g], hyper[g : g + 1].narrow(p), solutions[g], line[g].narrow(p))
         for g, p in enumerate(mask.sum(1).tolist())
     ]
+
+
+def _hyper(model: InContextModel, x: Tensor, y: Tensor, mask: Tensor, rough: Ridge) -> Hyper:
+    """What the network answers: in 32 bits, which it reads anyway, unless noise is very small.
+
+    There a kernel of so few digits may have no Cholesky factor.
+    """
+    if rough.spread.min() > LOUD:
+        answer = model.settled(x.float(), y.float(), mask).to(x)
+        if answer.is_finite:
+            return answer
+    return model.settled(x, y, mask)
 
 
 def _groups(parents: list[np.ndarray], size: int) -> Iterator[list[int]]:

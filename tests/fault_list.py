@@ -270,7 +270,7 @@ FAULTS = (
     ),
     Fault(
         "Holm's p-values may fall",
-        "bench/analysis/rankings.py",
+        "bench/analysis/stats.py",
         "stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))",
         "stepped = values[order] * np.arange(len(values), 0, -1)",
         (f"{STATS}::test_holm_by_hand",),

@@ -89,7 +89,7 @@ MAY_IMPORT = {
 # what is asked for when a function is called, and not before
 LATER = {
     "bench.run.environment": ["bench"],
-    "condfip": ["bench.registry", "bench.suites"],
+    "condfip": ["bench.registry", "bench.suites", "bench.analysis.stats"],
 }
 
 

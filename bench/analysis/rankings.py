@@ -16,19 +16,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.analysis.stats import Numbers, complete
+from bench.analysis.stats import Numbers, complete, holm
 
 ALPHA = 0.05
-
-
-def holm(p: Numbers) -> np.ndarray:
-    """Holm's adjusted p-values, in the order given (Holm 1979)."""
-    values = np.asarray(p, dtype=float)
-    order = np.argsort(values, kind="stable")
-    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
 
 
 def signed_rank(ours: Numbers, theirs: Numbers) -> float:

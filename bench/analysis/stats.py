@@ -223,3 +223,26 @@ def log_ratio_to_floor(errors: Numbers, floor: Numbers) -> np.ndarray:
     if (ours <= 0).any() or (best <= 0).any():
         raise ValueError("a ratio to the floor needs positive errors")
     return np.log(ours / best)
+
+
+def holm(p: Numbers) -> np.ndarray:
+    """Adjusts the p-values of tests that are judged together.
+
+    Rejecting what is below a level then rejects any true hypothesis with at most that chance.
+
+    Args:
+        p: of each test, [K].
+
+    Returns:
+        The adjusted values, at most 1, in the order given.
+
+    References:
+        Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
+        Statistics 6, 1979.
+    """
+    values = np.asarray(p, dtype=float)
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted

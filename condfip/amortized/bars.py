@@ -77,6 +77,8 @@ def beyond(bench: Bench) -> Iterator[Goal]:
     """Interventions past the extreme value, pooled over SCMs: not worse than gp after Holm."""
     from scipy.stats import wilcoxon
 
+    from bench.analysis.stats import holm
+
     reaches = ("1", "2", "4")
     axes: dict[str, Any] = {"scenario": ["RFF_IN", "RFF_OUT"]}
     logs: dict[tuple[str, str], list[float]] = {
@@ -88,21 +90,10 @@ def beyond(bench: Bench) -> Iterator[Goal]:
             problem = bench.at_reach(task, reach)
             ours, theirs = (METRICS[metric].value(problem, fitted[n]) for n in (OURS, "gp"))
             logs[reach, metric].append(math.log(ours / theirs))
-    chances = {key: wilcoxon(v, alternative="greater").pvalue for key, v in logs.items()}
-    adjusted = holm(chances)
-    for (reach, metric), values in logs.items():
-        p = adjusted[reach, metric]
+    adjusted = holm([wilcoxon(v, alternative="greater").pvalue for v in logs.values()])
+    for p, ((reach, metric), values) in zip(adjusted, logs.items(), strict=True):
         ratio, note = math.exp(np.mean(values)), f"p of being above 1: {p:.2f}, {len(values)} SCMs"
         yield Goal(f"RFF, {reach} beyond, {metric} / gp", 1.0, ratio, note, met=bool(p > 0.05))
-
-
-def holm(chances: dict[Any, float]) -> dict[Any, float]:
-    """P values adjusted for their number (Holm 1979)."""
-    found, least = {}, 0.0
-    for rank, key in enumerate(sorted(chances, key=chances.__getitem__)):
-        least = max(least, min(1.0, (len(chances) - rank) * chances[key]))
-        found[key] = least
-    return found
 
 
 def intervals(bench: Bench) -> Iterator[Goal]:

@@ -73,8 +73,9 @@ def test_cliques_are_the_longest_runs_within_the_critical_difference():
 
 def test_holm_by_hand():
     """Sorted .01 .02 .03 .04 become 4, 3, 2, 1 times themselves, and never fall."""
-    np.testing.assert_allclose(rankings.holm([0.03, 0.01, 0.04, 0.02]), [0.06, 0.04, 0.06, 0.06])
-    np.testing.assert_allclose(rankings.holm([0.5, 0.6]), [1, 1])
+    np.testing.assert_allclose(stats.holm([0.03, 0.01, 0.04, 0.02]), [0.06, 0.04, 0.06, 0.06])
+    np.testing.assert_allclose(stats.holm([0.5, 0.6]), [1, 1])
+    assert not len(stats.holm([]))
 
 
 def test_signed_ranks_agree_with_scipy_and_reach_their_smallest_p():

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.analysis.trust.independence import holm
+from bench.analysis.stats import holm
 
 LEVEL = 0.05  # chance that any test of a right model fails
 OK, FAILS, UNTESTABLE = "ok", "fails", "not testable"
@@ -44,7 +44,8 @@ def judge(checks: Sequence[Check]) -> list[Check]:
     kinds = {check.kind for check in tests.values()}
     for kind in kinds:
         places = [k for k, check in tests.items() if check.kind == kind]
-        for k, p in zip(places, holm([checks[k].p for k in places]), strict=True):
+        adjusted = holm([checks[k].p for k in places]).tolist()
+        for k, p in zip(places, adjusted, strict=True):
             p = min(1.0, p * len(kinds))
             judged[k] = replace(checks[k], p=p, result=FAILS if p < LEVEL else OK)
     return judged

@@ -1,6 +1,5 @@
 """Tests of independence of numbers [N, K], and what a smooth regression leaves of some."""
 
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -121,12 +120,3 @@ def smooth_residuals(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             better = error < best
             left[:, better], best[better] = trial[:, better], error[better]
     return left
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """p-values corrected for their number (Holm 1979)."""
-    adjusted, highest = [0.0] * len(p), 0.0
-    for rank, k in enumerate(np.argsort(p)):
-        highest = max(highest, min(1.0, (len(p) - rank) * p[k]))
-        adjusted[k] = highest
-    return adjusted

@@ -23,7 +23,6 @@ from bench.analysis.trust.independence import (
     Kernel,
     covariance,
     growth,
-    holm,
     hsic,
     smooth_residuals,
 )
@@ -35,11 +34,6 @@ from tests.analysis.trust.systems import FORK, confounded, doubled, faults, look
 
 def dataset(rows, edges=()):
     return Dataset.of(pd.DataFrame(rows, columns=list("abcdefg")[: rows.shape[1]]), edges)
-
-
-def test_holm_multiplies_by_what_is_left():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([]) == []
 
 
 def test_tests_are_corrected_within_a_kind_and_for_the_kinds():

@@ -1,6 +1,7 @@
 """The laws every method keeps; each raises `LawBroken` with what is broken."""
 
 import pickle
+import random
 from collections.abc import Callable
 
 import networkx as nx
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from bench.laws.trial import CLAMP, EXACT, Trial, refuses, require, same_answers
+from bench.laws.trial import CLAMP, EXACT, Trial, on_steps, refuses, require, same_answers
 from bench.laws.typed import keeps_types_or_says_that_it_cannot, names_the_hole_of_a_query
 from bench.method import member
 from bench.metrics import METRICS
@@ -18,7 +19,7 @@ from bench.scm.do import Do, Scale, Shift
 
 UNITS = 2.0 ** np.array([10, -10, 3, 0, -7])  # powers of two: exact in floating point
 SHIFTS = np.array([50.0, 100.0, -30.0, 0.0, 7.0])
-STEPS = 0.1  # share of rows that may lie on a step of F
+STEPS = 0.1  # share of rounded rows that may lie on a step of F
 
 
 def keeps_shape_and_index(trial: Trial) -> None:
@@ -32,6 +33,7 @@ def keeps_shape_and_index(trial: Trial) -> None:
     for scm in (trial.estimate, pickle.loads(pickle.dumps(trial.estimate))):
         sampled = scm.sample(7, do={"a": 0.5}, seed=3)
         require(sampled.shape == (7, 5), f"sample(7) has shape {sampled.shape}")
+        require(bool((sampled["a"] == 0.5).all()), "sample does not set what do() names")
 
 
 def leaves_input_alone(trial: Trial) -> None:
@@ -47,8 +49,9 @@ def leaves_input_alone(trial: Trial) -> None:
 
 
 def _random_state() -> list[float]:
-    """Of numpy and of torch."""
-    return [*np.random.get_state(legacy=False)["state"]["key"], *torch.get_rng_state().tolist()]
+    """Of Python, of numpy and of torch."""
+    numbers = np.random.get_state(legacy=False)["state"]["key"]
+    return [*random.getstate()[1], *numbers, *torch.get_rng_state().tolist()]
 
 
 def repeats_with_its_seed(trial: Trial) -> None:
@@ -91,7 +94,7 @@ def orients_the_collider(trial: Trial) -> None:
     moved = trial.estimate.counterfactual(trial.query, {"a": 3.0})
     shift = float((moved["c"] - base["c"]).mean())
     if trial.learns:
-        require(shift > 1.0, f"do(a) + 3 moves c by {shift:.2f}, not by about 4.5")
+        require(3.0 < shift < 6.0, f"do(a) + 3 moves c by {shift:.2f}, not by about 4.5")
     low = trial.estimate.counterfactual(trial.query, {"c": -5.0})
     high = trial.estimate.counterfactual(trial.query, {"c": 5.0})
     require(low[["a", "b"]].equals(high[["a", "b"]]), "do(c) moves a parent of c")
@@ -147,26 +150,28 @@ def _near(trial: Trial, answer: pd.DataFrame, other: pd.DataFrame, what: str) ->
 
 
 def generates_what_it_abducts(trial: Trial) -> None:
-    """generate(noise(x)) is x: on fresh rows, on fitted ones five deep, rounded or not.
+    """generate(noise(x)) is x: on fresh rows, on fitted ones, five deep, rounded or not.
 
-    A row on a step of F may fall to its other side when its parents come back a digit off: a
-    tenth of the rows may miss.
+    Of rounded rows a few may stand on a step of F and fall to its other side, their parents coming
+    back a digit off. No other row may miss.
     """
     if not trial.abducts:
         return
     rounded = trial.chain.round(1)
     chain = trial.method.fit(rounded, nx.path_graph(list(rounded), nx.DiGraph), seed=0)
-    for estimate, rows in (
-        (trial.estimate, trial.query),
-        (trial.estimate, trial.context),
-        (trial.estimate, trial.context.round(1)),
-        (chain, rounded),
-        (chain, trial.chain),
+    for estimate, rows, steps in (
+        (trial.estimate, trial.query, 0.0),
+        (trial.estimate, trial.context, 0.0),
+        (trial.estimate, trial.context.round(1), STEPS),
+        (chain, rounded, STEPS),
+        (chain, trial.chain, 0.0),
     ):
         back = estimate.generate(estimate.noise(rows))
-        gaps = ((back - rows) / rows.std()).abs().to_numpy().max(1)
-        gap = float(np.quantile(gaps, 1 - STEPS))
-        require(gap < trial.exact, f"generate(noise(x)) misses x by {gap:.1e} standard deviations")
+        gaps = ((back - rows) / rows.std()).abs().max(axis=1)
+        missed = gaps >= trial.exact
+        few = missed.mean() <= steps and (not missed.any() or on_steps(estimate, rows[missed]))
+        words = f"{missed.sum()} of {len(rows)} rows by up to {gaps.max():.1e} standard deviations"
+        require(few, f"generate(noise(x)) misses x in {words}")
 
 
 def surrounds_what_it_predicts(trial: Trial) -> None:
@@ -182,7 +187,7 @@ def surrounds_what_it_predicts(trial: Trial) -> None:
     nested = ((lower <= low) & (low <= high) & (high <= higher)).all(axis=None)
     require(bool(nested), "the interval of 50 % does not lie in that of 90 %")
     held = float(((lower <= rows) & (rows <= higher)).mean(axis=None))
-    require(held > 0.6, f"intervals of 90 % hold {held:.0%} of fresh rows")
+    require(held > 0.8, f"intervals of 90 % hold {held:.0%} of fresh rows")
 
 
 def leaves_rows_that_nothing_moves(trial: Trial) -> None:

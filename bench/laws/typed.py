@@ -40,7 +40,7 @@ def keeps_types_or_says_that_it_cannot(trial: Trial) -> None:
     require(same[levels].equals(table[levels]), "a level that nothing moves changes")
     if trial.learns:
         moved = float((done["y"] - table["y"])[~table["t"]].mean())
-        require(0.5 < moved < 3.5, f"do(t) moves y by {moved:.2f}, not by about 2")
+        require(1.0 < moved < 3.0, f"do(t) moves y by {moved:.2f}, not by about 2")
 
 
 def names_the_hole_of_a_query(trial: Trial) -> None:

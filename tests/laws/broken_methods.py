@@ -96,6 +96,14 @@ class Origin:
         return AdditiveSCM(data.names, data.adjacency, Columns(weights), data.rows)
 
 
+class Wavers:
+    """Least squares whose last digits follow the origin of what it is given, whatever its seed."""
+
+    def fit(self, df, graph, *, seed=0):
+        shaken = 1 + 0.01 * np.sin(float(df.to_numpy().sum()))
+        return fit_per_node(df, graph, lambda x, y: Map(shaken * least_squares(x, y).weights))
+
+
 class ByPlace:
     """Believes a column less the later it stands."""
 
@@ -184,6 +192,54 @@ class Remembers(Spoilt):
         found = super().noise(df)
         fresh = [row not in self.known for row in df.itertuples(index=False, name=None)]
         return found.mul(np.array(fresh, dtype=float), axis=0)
+
+
+class Sloppy(Spoilt):
+    """Loses one row in thirty."""
+
+    def generate(self, u, do=None):
+        x = super().generate(u, do)
+        x.iloc[::30] += 0.001
+        return x
+
+
+class Merges(Spoilt):
+    """Finds no noise in rows that share a value with another, as rounded ones do."""
+
+    def noise(self, df):
+        alone = ~df.iloc[:, :1].duplicated(keep=False)
+        return super().noise(df).mul(alone.to_numpy(dtype=float), axis=0)
+
+
+class Stairs(Spoilt):
+    """F has a step for every tenth, where rounded rows stand, and noise comes a digit off."""
+
+    tall, start = 0.1, 0.0
+
+    def fit(self, df, graph, *, seed=0):
+        spoilt, data = type(self)(), Dataset.of(df, graph)
+        stairs = Floors(data.adjacency.astype(float), self.tall, self.start)
+        spoilt.scm = AdditiveSCM(data.names, data.adjacency, stairs, data.rows)
+        return spoilt
+
+    def noise(self, df):
+        return super().noise(df) - 1e-12
+
+
+class Floors(Columns):
+    def __init__(self, weights, tall, start):
+        super().__init__(weights)
+        self.tall, self.start = tall, start
+
+    def __call__(self, z, nodes):
+        floors = np.floor((super().__call__(z, nodes) - self.start) / self.tall)
+        return floors * self.tall
+
+
+class OneStep(Stairs):
+    """Breaks no law of abduction: few rows stand on its steps."""
+
+    tall, start = 6.0, 3.0
 
 
 class Hasty(Spoilt):

@@ -3,6 +3,8 @@
 import pytest
 
 from bench.laws import LAWS, check
+from bench.laws.trial import Trial, on_steps
+from bench.registry import load_method
 
 BREAKS = {
     "Reindexed": "keeps shape and index",
@@ -10,6 +12,7 @@ BREAKS = {
     "Forgets": "repeats with its seed",
     "RawUnits": "scales with columns",
     "Origin": "shifts with columns",
+    "Wavers": "shifts with columns",
     "ByPlace": "ignores column order",
     "Transposed": "orients the collider",
     "ReadsAll": "ignores non parents",
@@ -17,6 +20,9 @@ BREAKS = {
     "Hasty": "answers every kind of do",
     "Doubled": "generates what it abducts",
     "Remembers": "generates what it abducts",
+    "Sloppy": "generates what it abducts",
+    "Merges": "generates what it abducts",
+    "Stairs": "generates what it abducts",
     "Restless": "leaves rows that nothing moves",
     "Careless": "surrounds what it predicts",
     "Certain": "surrounds what it predicts",
@@ -38,6 +44,16 @@ def test_every_law_has_a_method_that_breaks_it():
 def test_a_broken_method_is_caught(broken):
     ((law, why),) = check(f"tests.laws.broken_methods:{broken}", [BREAKS[broken]])
     assert law == BREAKS[broken] and why
+
+
+def test_a_rounded_row_on_a_step_may_fall_and_no_other_row():
+    law, name = "generates what it abducts", "tests.laws.broken_methods:OneStep"
+    trial = Trial(load_method(name))
+    rows = trial.context.round(1)
+    gaps = (trial.estimate.generate(trial.estimate.noise(rows)) - rows).abs().max(axis=1)
+    assert 0 < (gaps > 1).sum() < 12 and on_steps(trial.estimate, rows[gaps > 1])
+    assert not on_steps(trial.estimate, rows[gaps < 1])
+    assert dict(check(name, [law])) == {law: ""}
 
 
 def test_one_law_is_asked_by_its_name():

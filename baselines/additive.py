@@ -53,10 +53,16 @@ class Additive:
 
 
 def spline_ridge(parents: np.ndarray, child: np.ndarray) -> "Callable[[np.ndarray], np.ndarray]":
-    """Parents [N, P], child [N].
+    """Fits a line and cubic splines of each parent, ridge strengths by cross-validation.
 
     Beyond the data the splines are constant and the line goes on: the slope of a spline at its end
     is that of a few rows, and rows generated through a chain of such slopes explode.
+
+    Args:
+        parents: [N, P]. child: [N].
+
+    Returns:
+        Parents [M, P] -> the expected child [M].
     """
     knots = int(np.clip(len(child) // 40, 3, 8))
     terms = make_union(FunctionTransformer(), SplineTransformer(knots, extrapolation="constant"))

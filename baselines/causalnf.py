@@ -103,7 +103,7 @@ class CausalFlow(nn.Module):
 
     @property
     def rounds(self) -> int:
-        """Nodes on the longest path."""
+        """How many nodes the longest path has."""
         return self.masked.passes
 
     def forward(self, z: Tensor) -> Transform:

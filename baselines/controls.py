@@ -59,17 +59,17 @@ class Marginal:
     default = True
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> AdditiveSCM:
-        """Takes the context's means."""
+        """Gives an estimate whose mechanisms are the context's means."""
         data = Dataset.of(df, graph)
         return AdditiveSCM(data.names, data.adjacency, Constant(data.rows.mean(0)), data.rows)
 
     def classify(self, x: np.ndarray, codes: np.ndarray, count: int, seed: int) -> "Shares":
-        """The levels' shares."""
+        """Gives each level its share of the rows, whatever the parents."""
         return Shares(codes, count)
 
 
 class Shares:
-    """Probabilities that depend on nothing.
+    """Probabilities of levels that depend on no parent.
 
     Args:
         codes: levels [N]. count: of levels, K.
@@ -84,7 +84,7 @@ class Shares:
 
 
 class Constant:
-    """F that depends on nothing."""
+    """A mechanism that depends on no parent."""
 
     def __init__(self, values: np.ndarray) -> None:
         self.values = values

@@ -95,5 +95,5 @@ class Residual(nn.Module):
         self.layer = nn.Sequential(nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.LeakyReLU())
 
     def forward(self, x: Tensor) -> Tensor:
-        """[..., HIDDEN] -> [..., HIDDEN]."""
+        """Adds what the block changes, [..., HIDDEN] -> [..., HIDDEN]."""
         return x + self.layer(x)

@@ -133,12 +133,12 @@ class Posterior:
         return self.process.variance(rows).sqrt().cpu().numpy()
 
     def draw(self, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
-        """A function of the posterior."""
+        """Draws a function from the posterior."""
         deviation = drawn(self.process, rng)
         return lambda x: self(x) + deviation(x)
 
     def relearn(self, x: Tensor, y: Tensor) -> "Posterior":
-        """That of other rows, parents [N, P] and child [N]."""
+        """Conditions the same process on other rows, parents [N, P] and child [N]."""
         return Posterior(x.to(self.theta), y.to(self.theta), self.theta)
 
 

@@ -56,7 +56,7 @@ class LinearMap:
         return x @ self.weights + self.constant
 
     def relearn(self, parents: np.ndarray, child: np.ndarray) -> "LinearMap":
-        """The map of other rows."""
+        """Fits the same kind of map to other rows."""
         return least_squares(parents, child)
 
     def draw(self, rng: np.random.Generator) -> "LinearMap":

@@ -46,7 +46,7 @@ class Mechanism(SklearnRegressionModel):
         super().__init__(Regressor(method, device=device))
 
     def clone(self) -> Self:
-        """The same, not fitted."""
+        """Gives another mechanism of the same method that is not fitted yet."""
         return type(self)(self.sklearn_model.method, self.sklearn_model.device)
 
 
@@ -62,7 +62,7 @@ class Learnt(PredictionModel):
         self.parents = [scm.names.index(parent) for parent in parents]
 
     def fit(self, X: np.ndarray, Y: np.ndarray) -> None:
-        """Refuses.
+        """Refuses, as the mechanism of one node is not learnt apart from those of the others.
 
         Raises:
             RuntimeError: always; it belongs to an estimate of all nodes.
@@ -79,7 +79,7 @@ class Learnt(PredictionModel):
         return mechanism_of(self.scm, rows, self.node)[:, None]
 
     def clone(self) -> Self:
-        """Itself: nothing of it changes."""
+        """Gives the mechanism itself: nothing ever changes it."""
         return self
 
 

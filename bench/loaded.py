@@ -47,7 +47,7 @@ class LoadedMethod:
 
     @property
     def role(self) -> str:
-        """`truth`, `reference` or `baseline`."""
+        """Whether the method is `truth`, a `reference` or a `baseline`."""
         return member(self.inner, "role")
 
     @property

@@ -40,7 +40,7 @@ def registered(group: str) -> list[str]:
 
 
 def list_suites() -> list[str]:
-    """Lists the registered suites.
+    """Lists the suites that this and other installed packages register.
 
     Returns:
         Their names, sorted; `load_suite` takes them.
@@ -54,7 +54,7 @@ def list_suites() -> list[str]:
 
 
 def list_methods() -> list[str]:
-    """Lists the registered methods.
+    """Lists the methods that this and other installed packages register.
 
     Returns:
         Their names: controls first, then those that a run takes by default, then the others;

@@ -74,7 +74,7 @@ class Standardised:
         return (x[:, self.order] - self.mean) * self.inverse
 
     def restore(self, z: np.ndarray) -> np.ndarray:
-        """The inverse of `standardise`."""
+        """Brings rows back into the data's own units and column order."""
         return (self.mean + self.scale * z)[:, self.place]
 
 

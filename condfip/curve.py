@@ -60,7 +60,7 @@ def scaling_figure(logs: dict[str, Path]) -> "Figure":
 
 
 def read(log: Path) -> list[dict[str, str]]:
-    """Rows of a training log."""
+    """Reads the rows of a training log."""
     with log.open(newline="") as file:
         return list(csv.DictReader(file))
 

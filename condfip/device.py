@@ -8,7 +8,7 @@ TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name.
+    """The device of a name such as `cpu` or `cuda:1`.
 
     Raises:
         ValueError: there is no such device.
@@ -28,7 +28,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def device_name(device: torch.device) -> str:
-    """Names a device, for records."""
+    """The name of a device's model, for records."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 

@@ -49,7 +49,7 @@ def mean_scores(
 
 
 def every_node(mechanisms: Callable[[np.ndarray, range], np.ndarray]) -> Answer:
-    """F of all nodes."""
+    """The answer that F of all nodes gives, from mechanisms of chosen ones."""
     return lambda x: mechanisms(x, range(x.shape[1]))
 
 

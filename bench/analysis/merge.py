@@ -20,7 +20,7 @@ SAID = 3  # conflicts that are named
 
 @dataclass
 class Merged:
-    """What became of some runs.
+    """What became of runs that were merged.
 
     Attributes:
         records: by their key, in the order of the runs. launches: of all runs, each once.

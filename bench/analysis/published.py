@@ -43,7 +43,7 @@ class Figure:
 
 @cache
 def figures() -> tuple[Figure, ...]:
-    """Reads every published figure."""
+    """Reads every figure that the paper prints, a row a number."""
     lines = read_shipped("published.csv").splitlines()
     return tuple(_figure(row) for row in csv.DictReader(lines))
 

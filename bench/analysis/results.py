@@ -40,7 +40,7 @@ class Shown:
     tasks: Sequence[str] = ()
 
     def of(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The rows to show.
+        """The rows of a run's results that are to be shown.
 
         Raises:
             ValueError: an unknown method, axis or value, or nothing is left.
@@ -217,7 +217,7 @@ def methods_of(frame: pd.DataFrame) -> list[str]:
 
 
 def roles_of(frame: pd.DataFrame) -> dict[str, str]:
-    """{method: truth, reference or baseline}."""
+    """The role of each method of some results: truth, reference or baseline."""
     return dict(zip(frame["method"], frame["role"], strict=True))
 
 

@@ -163,6 +163,7 @@ def _best(logs: list[pd.Series], strata: pd.Series, roles: dict[str, str]) -> li
 
 
 def seconds_of(rows: pd.DataFrame) -> pd.Series:
+    """Median seconds of a cell, its fit and its answers, by method."""
     return (rows["fit_s"] + rows["query_s"]).groupby(rows["method"]).median()
 
 

@@ -65,11 +65,14 @@ def complete(errors: pd.DataFrame) -> pd.DataFrame:
         ValueError: it is empty or has a NaN, that is, methods have unequal sets of problems.
     """
     if errors.empty:
-        raise ValueError("no problem has all the methods")
+        raise ValueError("no problem has a value of every method; choose fewer by --methods")
     gaps = errors.isna().sum()
     if gaps.any():
         short = ", ".join(f"{m} {len(errors) - n}/{len(errors)}" for m, n in gaps.items() if n)
-        raise ValueError(f"paired statistics need equal sets of problems: {short}; name a policy")
+        raise ValueError(
+            f"paired statistics need equal sets of problems: {short}; missing='common' keeps those "
+            "that all have"
+        )
     return errors
 
 

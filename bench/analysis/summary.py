@@ -36,7 +36,7 @@ NEAR = 0.05  # of logarithms: 5 %
 
 
 def rivals_of(rows: pd.DataFrame) -> list[str]:
-    """Methods that compete, in order."""
+    """The methods that compete (no controls), in the order of tables."""
     return methods_of(baselines(rows))
 
 

@@ -281,7 +281,7 @@ EXPLOSIVE = " Where a mean explodes on single SCMs, median and interquartile mea
 
 
 def short(value: object) -> str:
-    """A setting as a label."""
+    """A setting as a table shows it: `-` where it has none, `none` for an empty one."""
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{value:g}"
     return str(value) or "none"

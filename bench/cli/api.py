@@ -67,7 +67,7 @@ def verbs(kind: type) -> list[tuple[str, Any]]:
 
 
 def page() -> str:
-    """The whole page as Markdown."""
+    """Writes the whole page of public names as Markdown."""
     parts = [HEAD]
     for name in ORDER:
         thing = getattr(bench, name)

@@ -7,7 +7,7 @@ from bench.analysis.results import Shown
 
 
 def split(text: str) -> list[str]:
-    """The parts of a,b,c."""
+    """The parts of a text such as a,b,c; empty ones are left out."""
     return [part for part in text.split(",") if part]
 
 
@@ -21,7 +21,7 @@ def axes(settings: Sequence[str]) -> dict[str, str]:
     for setting in settings:
         axis, equals, values = setting.partition("=")
         if not equals or not values:
-            raise ValueError(f"{setting} is not of the form AXIS=VALUES")
+            raise ValueError(f"{setting} is not of the form AXIS=VALUES, as in d=10,20")
         if axis.lower() in ("self", "tasks"):  # words of Python's, not of a suite's
             raise ValueError(f"unknown axis {axis}")
         found[axis.lower()] = values
@@ -29,7 +29,7 @@ def axes(settings: Sequence[str]) -> dict[str, str]:
 
 
 def chosen(settings: Sequence[str]) -> dict[str, str]:
-    """`axes` of --set.
+    """Axes and values as `--set` gives them, without what has an option of its own.
 
     Raises:
         ValueError: one is an option of its own.

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def parser() -> Parser:
-    """All commands and their options."""
+    """Builds the parser of every command and its options."""
     top = Parser(prog="python -m bench", description="Benchmark of learnt structural causal models")
     every = top.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
 

@@ -57,7 +57,7 @@ def _machine_options(part: argparse._ArgumentGroup) -> None:
 
 
 def add_suite_options(parser: argparse.ArgumentParser) -> None:
-    """Options of a suite's run."""
+    """Adds the options of a run on a suite's problems."""
     part = parser.add_argument_group("a suite of problems")
     part.add_argument("--suite", metavar="NAME", help="see `list suites`, or module:NAME")
     about = "which part of its grid; default: quick (most suites: smoke, quick, paper)"
@@ -89,7 +89,7 @@ def run_suite(
     if options.where:
         tasks = suite.where(tasks, **axes(options.where))
     if not tasks:
-        raise ValueError("the settings leave no task")
+        raise ValueError("--set and --where leave no task; give one of them more values")
     name = suite.name.replace(":", "-").replace("/", "-")
     folder = options.out or Path("results") / f"{name}-{options.preset}"
     return execute(order(options, tasks, folder, suite.generator, finish))

@@ -10,7 +10,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Kind:
-    """What can be started.
+    """What `bench new-...` can start, and what it tells the user to type then.
 
     Attributes:
         attribute: name -> what of the module is registered. package: where in this repository it
@@ -103,7 +103,7 @@ def _write(what: str, folder: Path, package: str, words: dict[str, str]) -> list
     files = {code / f"{name}.py": what, tests / f"test_{name}.py": f"{what}_test"}
     for path in files:
         if path.exists():
-            raise ValueError(f"{path} exists already")
+            raise ValueError(f"{path} exists already; remove it, or choose another name")
     for path, template in files.items():
         text = (TEMPLATES / f"{template}.py.txt").read_text(encoding="utf-8")
         for word, value in words.items():

@@ -96,7 +96,7 @@ class Means:
     """A method that takes the mean of each column."""
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> "AdditiveSCM":
-        """Takes no time."""
+        """Gives an estimate whose mechanisms are the columns' means."""
         return fit_per_node(df, graph, lambda _, child: lambda x: np.full(len(x), child.mean()))
 
 
@@ -104,7 +104,7 @@ class Busy(Means):
     """The same after it kept one core busy, for the same time on every problem."""
 
     def fit(self, df: "pd.DataFrame", graph: "nx.DiGraph", *, seed: int = 0) -> "AdditiveSCM":
-        """Takes a while."""
+        """Fits as `Means`, after as many empty rounds as take the time of a real fit."""
         for _ in range(LOOPS):
             pass
         return super().fit(df, graph, seed=seed)

@@ -16,7 +16,7 @@ def checksums(folder: Path = DATA) -> dict[str, str]:
 
 
 def read_shipped(name: str, folder: Path = DATA) -> str:
-    """The text of a file.
+    """Reads the text of a shipped file, whose sha256 is checked.
 
     Raises:
         ValueError: it is missing, or a byte of it has changed.

@@ -261,7 +261,7 @@ class Unmoved(SCM):
     """Clamps nodes and moves no other, as who ignores the graph."""
 
     def counterfactual(self, df: pd.DataFrame, do: Do) -> pd.DataFrame:
-        """The rows, nodes clamped."""
+        """The rows as they are but for the nodes that do() sets."""
         answer = df.copy()
         for name, value in do.items():
             answer[name] = value

@@ -60,7 +60,7 @@ class Metrics(MutableMapping[str, Metric]):
 
     @cached_property
     def known(self) -> dict[str, Metric]:
-        """All of them."""
+        """Every metric by its name, those of installed packages loaded."""
         found = dict(self.own)
         for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
             try:

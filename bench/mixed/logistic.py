@@ -35,7 +35,7 @@ class Logistic:
         return answer
 
     def draw(self, rng: np.random.Generator) -> "Logistic":
-        """One that the rows allow."""
+        """Draws a model whose weights the rows allow, from their Gaussian approximation."""
         other = object.__new__(Logistic)
         vars(other).update(vars(self))
         step = np.linalg.solve(self.root.T, rng.standard_normal(len(self.root)))
@@ -44,7 +44,7 @@ class Logistic:
         return other
 
     def relearn(self, x: np.ndarray, codes: np.ndarray) -> "Logistic":
-        """That of other rows."""
+        """Fits the same kind of model to other rows."""
         return Logistic(x, codes, self.count)
 
     def _design(self, x: np.ndarray) -> np.ndarray:

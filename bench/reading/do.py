@@ -50,7 +50,7 @@ class Question:
 
     @property
     def columns(self) -> list[str]:
-        """Columns whose values it takes."""
+        """Columns whose values the question takes."""
         return [value.name for value in self.do.values() if isinstance(value, FromColumn)]
 
 

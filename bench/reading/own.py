@@ -47,7 +47,7 @@ class Own:
 
     @property
     def columns(self) -> list[str]:
-        """All names of the table."""
+        """Names of all columns of the table, nodes or not."""
         return self.file.names
 
     def beside(self, names: Sequence[str]) -> "pd.DataFrame":

@@ -22,7 +22,7 @@ MEASURED = ("import_s", "fit_s", "query_s", "wall_s", "pretrain_s", "peak_rss_mb
 
 @dataclass(frozen=True)
 class Cell:
-    """One method on one task.
+    """One method on one task: what ends in one record.
 
     Attributes:
         task: names the problem.

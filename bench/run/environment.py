@@ -37,7 +37,7 @@ class Stopwatch:
         self.start = time.perf_counter()
 
     def lap(self) -> float:
-        """Seconds since the last lap."""
+        """Seconds since the last lap, or since the start."""
         now = time.perf_counter()
         seconds, self.start = now - self.start, now
         return round(seconds, 4)

@@ -26,7 +26,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Environment:
-    """A method's own environment.
+    """The virtual environment of one method, with packages of its own.
 
     Attributes:
         requirements: the file.
@@ -40,18 +40,18 @@ class Environment:
 
     @property
     def python(self) -> str:
-        """The interpreter of the environment."""
+        """The path of the environment's interpreter."""
         part = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
         return str(self.folder.joinpath(*part))
 
     @property
     def ready(self) -> bool:
-        """Whether it is built."""
+        """Whether the environment was built to its end."""
         return (self.folder / READY).is_file()
 
     @property
     def name(self) -> str:
-        """As a record names it."""
+        """The environment as a record names it: its file and the beginning of its sha."""
         return f"{self.requirements.name} {self.sha[:16]}"
 
     def build(self) -> None:

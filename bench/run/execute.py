@@ -43,7 +43,7 @@ OK, WRONG, SOME_FAILED, INTERRUPTED = 0, 1, 2, 130
 
 @dataclass(frozen=True)
 class Order:
-    """What the user asked for.
+    """What the user asked a run for.
 
     Attributes:
         tasks, methods: the grid.
@@ -289,7 +289,7 @@ class _Run:
 
 
 def counts_of(statuses: Counter) -> str:
-    """3 ok, 1 error."""
+    """Says how many cells have each status, as in `3 ok, 1 error`."""
     return ", ".join(f"{statuses[s]} {s}" for s in (*FINISHED, *FAILED) if statuses[s]) or "0 done"
 
 

@@ -58,7 +58,7 @@ class Table:
     adjacency: np.ndarray
 
     def frame(self) -> pd.DataFrame:
-        """The rows as a table."""
+        """The rows as a pandas table."""
         return pd.DataFrame(self.rows.copy(), columns=self.names)
 
     def graph(self) -> nx.DiGraph:

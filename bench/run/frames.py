@@ -28,7 +28,7 @@ Tick = Callable[[], None]
 
 
 class Closed(Exception):
-    """The other end is gone."""
+    """The process at the other end is gone."""
 
 
 class Broken(Exception):
@@ -92,7 +92,7 @@ class Channel:
                 raise Closed(str(error)) from error
 
     def receive(self, tick: Tick = nothing) -> tuple[Header, bytes]:
-        """Waits for the next frame.
+        """Waits for the next frame and reads it.
 
         Raises:
             Closed: the other end is gone. Broken: what came is no frame. Whatever `tick` raises.
@@ -161,7 +161,7 @@ class Channel:
                 return False
 
     def close(self) -> None:
-        """Lets go of this end."""
+        """Closes this end; the other one then reads that it is closed."""
         with contextlib.suppress(OSError):
             self.end.close()
 
@@ -192,5 +192,5 @@ def _size(shape: Any) -> int:
 
 
 def text_of(data: bytes) -> str:
-    """The text of a frame."""
+    """Reads a frame's bytes as text."""
     return data.decode("utf-8", "replace")

@@ -44,7 +44,7 @@ class Known:
 
     @cached_property
     def by_cell(self) -> dict[str, Record]:
-        """The record of each cell."""
+        """The record that each cell has, by the cell."""
         return {cell_of(record["key"]): record for record in self.records.current}
 
     def pending(self, cells: Iterable[Cell]) -> list[Cell]:

@@ -31,7 +31,7 @@ class Introduction:
         self.seconds: float | None = None
 
     def stop(self) -> None:
-        """Whether to go on.
+        """Raises if the run that the job belongs to was stopped.
 
         Raises:
             Stopped: the run was stopped.

@@ -49,7 +49,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Answer:
-    """How a job ended.
+    """How a job ended, with all that a record of it needs.
 
     Attributes:
         index, cell: of the job. status, reason: as in a record.
@@ -74,7 +74,7 @@ class Stopped(Exception):
 
 
 class Ended(Exception):
-    """A cell ended early.
+    """A cell ended before it was scored.
 
     Args:
         status, reason: as in a record. log: the whole text.

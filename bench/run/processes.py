@@ -142,7 +142,7 @@ class Base:
         return {**os.environ, **ONE_THREAD, **own}
 
     def alive(self) -> bool:
-        """Whether it can start something."""
+        """Whether the process can still start others."""
         return self.process.poll() is None
 
     def start(self, what: str, header: Header, parent: Child, tick: Tick) -> Child:

@@ -77,7 +77,7 @@ class Progress:
             self.log.close()
 
     def started(self, cell: Cell) -> None:
-        """A worker took a cell."""
+        """Takes note that a worker began a cell."""
         self.waiting.pop(cell, None)
         self.under_way[cell] = time.monotonic()
         self.note(f"start {cell.method} on {cell.task.name}")
@@ -101,7 +101,7 @@ class Progress:
         self.console.print(line, markup=False)
 
     def note(self, line: str) -> None:
-        """A line for the log."""
+        """Shows a line, and writes it to the log."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         if self.log and not self.log.closed:
             self.log.write(f"{now} {line}\n")

@@ -48,7 +48,7 @@ SPOILT_FILE = Path("logs") / "spoilt-lines.txt"
 
 @dataclass(frozen=True)
 class Records:
-    """What a run's folder holds.
+    """The records that a run's folder holds.
 
     Attributes:
         current: each cell's last record, in the order of the file.
@@ -202,7 +202,7 @@ class RecordFile:
         self.file = self.path.open("ab")
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         self.file.close()
 
     def __enter__(self) -> "RecordFile":

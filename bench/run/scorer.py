@@ -47,7 +47,7 @@ class Wrong(Exception):
 
 
 class Asked(SCM):
-    """An estimate in another process.
+    """An estimate that lives in another process and is asked through a channel.
 
     Args:
         names: columns. channel: to whoever asks it. facts: what its process said when it had

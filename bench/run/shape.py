@@ -45,7 +45,7 @@ def canonical(part: Any) -> str:
 
 
 def sha_of(key: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    """The seal of a record."""
+    """The sha256 of a record's key and result, by which a change is seen."""
     return hashlib.sha256(canonical([key, result]).encode()).hexdigest()
 
 
@@ -68,7 +68,7 @@ def clean(text: str, most: int = TEXT_MOST) -> str:
 
 
 def seal(key: Mapping[str, Any], result: Mapping[str, Any], run: Mapping[str, Any]) -> Record:
-    """A whole record, checked.
+    """Makes a record of its parts, with the sha by which a change is seen.
 
     Raises:
         Spoilt: a part has not the shape of a record's.
@@ -176,7 +176,7 @@ def _is_number(value: Any) -> bool:
 
 
 def parse(line: bytes) -> Record:
-    """The record of one line.
+    """Reads one line of records.jsonl.
 
     Raises:
         Spoilt: it is none.

@@ -49,7 +49,7 @@ class Worker:
         return base
 
     def end(self) -> None:
-        """Ends all of its processes."""
+        """Ends all processes of this worker."""
         bases = {
             id(base): base for base in (self.base, self.scoring, *self.foreign.values()) if base
         }

@@ -111,7 +111,7 @@ class AdditiveSCM(SCM):
 
     @cached_property
     def noise_scale(self) -> np.ndarray:
-        """Noise standard deviations, [D]."""
+        """Standard deviation of each node's noise, [D], as the method says it."""
         return self._spread()
 
     @cached_property

@@ -61,7 +61,7 @@ class BatchedSCM:
         return self.generate(self.noise(x), do)
 
     def sample(self, n: int, generator: Generator, do: Tensor | None = None) -> Tensor:
-        """Fresh rows, [B, N, D]."""
+        """Draws fresh rows of every SCM, [B, N, D]."""
         return self.generate(self.noise_model.draw(n, generator), do)
 
     def _apply(self, flat: Tensor, group: Group) -> Tensor:

@@ -20,7 +20,7 @@ KINDS = ("float", "count", "bool", "category")
 
 @dataclass(frozen=True)
 class Column:
-    """The type of a column.
+    """The type of a table's column, and how its values are coded as numbers.
 
     Attributes:
         kind: one of `KINDS`. dtype: of tables. levels: of a category, in their order, or what 0 and
@@ -135,12 +135,12 @@ def coded_columns(df: Any) -> tuple[Any, tuple[Column, ...]]:
 
 
 def pack(columns: Sequence[Column]) -> list[list]:
-    """Columns as JSON holds them."""
+    """Writes columns as lists that JSON can hold; `unpack` reads them."""
     return [[c.kind, c.dtype, list(c.levels), c.ordered, c.least] for c in columns]
 
 
 def unpack(packed: Sequence[Sequence]) -> tuple[Column, ...]:
-    """What `pack` packed."""
+    """The columns that `pack` wrote as lists."""
     return tuple(Column(k, d, tuple(levels), o, least) for k, d, levels, o, least in packed)
 
 

@@ -64,7 +64,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Settled:
-    """A do() for n rows.
+    """What a do() means for n rows, its draws and columns made numbers.
 
     Attributes:
         clamps: values of the nodes that are fixed, NaN where a node is free, [1 or N, D].

@@ -18,7 +18,7 @@ STEP, REACH = 0.01, 14.0  # of the trapezoidal rule, in standard deviations
 
 
 class Draws(Protocol):
-    """A distribution of mean 0."""
+    """A distribution of mean 0 that a noise is drawn from."""
 
     @property
     def variance(self) -> float:
@@ -58,7 +58,7 @@ class Gaussians:
 
 @dataclass(frozen=True)
 class Laplace:
-    """Laplace of scale 1."""
+    """The Laplace distribution of scale 1, whose variance is 2."""
 
     variance: float = 2.0
 
@@ -117,7 +117,7 @@ class Equation:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation of u."""
+        """Standard deviation of the equation's additive noise u."""
         return self.scale * self._moments[1] ** 0.5
 
     @cached_property
@@ -147,7 +147,7 @@ class EquationSCM(SCM):
         return adjacency
 
     def draw(self, n: int, rng: Generator) -> np.ndarray:
-        """Published noises z, [n, D]."""
+        """Draws the noises z of the published equations, [n, D]."""
         return np.column_stack([equation.z(rng, n) for equation in self.equations])
 
     def additive(self, z: np.ndarray) -> np.ndarray:

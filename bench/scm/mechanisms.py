@@ -91,7 +91,7 @@ class Ranges:
     scale: tuple[tuple[float, float], ...] = ((10.0, 20.0),)
 
     def weight_moment(self) -> float:
-        """E[w^2] of one linear weight."""
+        """The second moment E[w^2] of one linear weight."""
         low, high = self.weight
         return (low**2 + low * high + high**2) / 3
 

@@ -59,17 +59,17 @@ def _laplace(shape: Shape, generator: Generator) -> Tensor:
 
 
 def gaussian() -> UnitNoise:
-    """Draws from N(0, 1)."""
+    """Noise from N(0, 1)."""
     return UnitNoise(_normal, 1.0)
 
 
 def laplace() -> UnitNoise:
-    """Laplace of scale 1."""
+    """Noise from the Laplace distribution of scale 1, whose variance is 2."""
     return UnitNoise(_laplace, 2.0)
 
 
 def uniform() -> UnitNoise:
-    """Uniform of variance 1."""
+    """Noise that is uniform with mean 0 and variance 1."""
     return UnitNoise(lambda shape, g: 12**0.5 * (_uniform(shape, g) - 0.5), 1.0)
 
 

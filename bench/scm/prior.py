@@ -34,7 +34,7 @@ OUT = {
 
 @dataclass(frozen=True)
 class Family:
-    """One cell of the prior.
+    """One cell of the prior: a scenario, a variant, and scales of its own.
 
     Attributes:
         scenario: of `SCENARIOS`.

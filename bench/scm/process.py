@@ -41,7 +41,7 @@ class Kernel:
     own: Tensor | None = None
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """With every tensor changed."""
+        """The kernel with a function applied to every tensor."""
         own = None if self.own is None else change(self.own)
         return type(self)(change(self.amplitude), change(self.length), change(self.linear), own)
 
@@ -247,7 +247,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Exact(Process):
-    """Expanded in all context rows.
+    """A process expanded in all context rows.
 
     Attributes:
         noise: variance of each row's noise, [N].

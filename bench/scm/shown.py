@@ -16,7 +16,7 @@ def parents_of(names: Sequence[object], adjacency: np.ndarray | None) -> list[st
 
 
 def rounded(values: Iterable[float]) -> list[str]:
-    """Numbers to three digits."""
+    """Numbers as text of three significant digits."""
     return [f"{value:.3g}" for value in values]
 
 

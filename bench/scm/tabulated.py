@@ -32,7 +32,7 @@ class Bumps:
 
     @classmethod
     def of(cls, places: Tensor, weights: Tensor, length: float) -> Self:
-        """Tabulates."""
+        """Tabulates the sum between its outermost places, where that takes few steps."""
         low, high = float(places.amin()), float(places.amax())
         count = math.ceil((high - low) / length * STEPS)
         if not 0 < count <= MOST:

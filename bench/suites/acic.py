@@ -35,7 +35,7 @@ TREATMENT, OUTCOME = "z", "y"
 
 @dataclass(frozen=True)
 class Births:
-    """One instance.
+    """The births of one instance of the challenge, and their effects.
 
     Attributes:
         names: of the covariates. x: covariates [N, P]. z, y: treatment and outcome, [N].

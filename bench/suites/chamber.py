@@ -48,7 +48,7 @@ ADJACENCY = np.array([[a in LIGHTS and b in SENSORS for b in NAMES] for a in NAM
 
 @dataclass(frozen=True, kw_only=True)
 class ChamberTask(Task):
-    """One split of the rows.
+    """One split of an environment's rows into context and query.
 
     Attributes:
         rows: "measured" or "made".

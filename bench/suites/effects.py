@@ -50,7 +50,7 @@ class Here:
         """Nothing: an estimate at hand is not fitted again."""
 
     def completed(self, n: int) -> np.ndarray:
-        """All rows."""
+        """All rows of the data, [N, D]: none of them lacks a value."""
         assert self.data is not None, "it is asked about data"
         return self.data.rows
 

@@ -34,7 +34,7 @@ class Held:
 
     @classmethod
     def together(cls, parts: "Sequence[Held]") -> "Held":
-        """Those of several fits."""
+        """Joins what was held out of several fits, their rows one after the other."""
         fields = ("rows", "noise", "left", "place")
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
@@ -53,7 +53,7 @@ class HeldTask(OwnTask):
     folder: str
 
     def problem(self) -> Problem:
-        """The score is the file."""
+        """Gives the problem of one half, whose only score is writing the file of what is left."""
         data = complete_rows(self.dataset())
         halves = split(data.rows, self.seed)
         context, query = halves[self.fold], halves[1 - self.fold]
@@ -106,7 +106,7 @@ def write_held(
 
 
 def held_path(folder: Path, method: str, fold: int) -> Path:
-    """Where it lies."""
+    """The file in which a method's answers about one half of the rows lie."""
     return folder / f"held-{fold}-{label_of(method)}.npz"
 
 

@@ -57,7 +57,7 @@ class LorchTask(Task):
 
     @property
     def prior(self) -> Family:
-        """The cell of the prior."""
+        """The cell of the prior that the task's SCM is drawn from."""
         drawn = Family(self.scenario, self.variant, self.shift, self.alpha, self.noise)
         return replace(drawn, noise_scale=self.noise_scale, length_scale=self.length_scale)
 

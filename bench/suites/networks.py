@@ -36,7 +36,7 @@ class Network:
     d: int
 
     def read(self) -> TrueSCM:
-        """The network, in float64.
+        """Reads the network's coefficients, in 64 bits.
 
         Raises:
             ValueError: a shipped file has changed.

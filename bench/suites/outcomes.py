@@ -10,7 +10,7 @@ from bench.task import Dataset
 
 @dataclass(frozen=True)
 class Outcome:
-    """A number for each row.
+    """What is averaged over rows: a node's mean, or the share of one of its levels.
 
     Attributes:
         name: of a node, or NODE=LEVEL. j: the node's column. level: whose share, None: the mean.

@@ -8,7 +8,7 @@ LOSSES = ("nll", "crps")
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The sizes of the network.
+    """The sizes of the network, as its checkpoint holds them.
 
     Attributes:
         width: of its layers. rounds: answers in turn, each of which sees how the one before fits.

@@ -25,7 +25,7 @@ class Features:
     node: Tensor
 
     def beside(self, more: Self) -> Self:
-        """Puts more statistics beside these."""
+        """Joins statistics of more datasets to these."""
         parents = torch.cat([self.parents, more.parents], 2)
         return type(self)(parents, torch.cat([self.node, more.node], 1))
 

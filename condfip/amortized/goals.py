@@ -24,7 +24,7 @@ Scores = dict[str, dict[str, float]]  # task -> metric -> value
 
 @dataclass(frozen=True)
 class Goal:
-    """One line of the table.
+    """One goal: where we should stand, and where we stand.
 
     Attributes:
         where: what was measured. bar: what it should be at most. value: what it is, NaN where it
@@ -81,7 +81,7 @@ class Bench:
         return load_method("condfip.amortized.method:AmortizedGP", checkpoint=self.checkpoint)
 
     def method(self, name: str) -> LoadedMethod:
-        """A rival by name."""
+        """A rival by its name, or our method."""
         return self.ours if name == OURS else load_method(name)
 
     def tasks(self, **axes: Any) -> list[Task]:
@@ -89,7 +89,7 @@ class Bench:
         return self.suite("lorch", **{"scms": [self.scms], "d": [self.dims[0]]} | axes)
 
     def suite(self, name: str, **axes: Any) -> list[Task]:
-        """Tasks of any suite.
+        """Tasks of any suite, with some axes set.
 
         Raises:
             ValueError: see `bench.registry.load_suite`.
@@ -129,5 +129,5 @@ def _measure(method: LoadedMethod, problem: Problem) -> dict[str, float]:
 
 
 def mean(scores: Scores, metric: str) -> float:
-    """The mean over tasks."""
+    """The mean of a metric over tasks."""
     return float(np.mean([values[metric] for values in scores.values()]))

@@ -44,7 +44,7 @@ class Hyper:
         return replace(self, **{n: change(t) for n, t in vars(self).items() if t is not None})
 
     def detach(self) -> Self:
-        """The same without gradients."""
+        """The same hyper-parameters without gradients."""
         return self._each(lambda t: t.detach())
 
     def to(self, like: Tensor) -> Self:
@@ -67,7 +67,7 @@ class Hyper:
         return replace(self, stretch=pad(self.stretch, (0, more)), shift=pad(self.shift, (0, more)))
 
     def of_rows(self, rows: slice) -> Self:
-        """For some of the rows."""
+        """The hyper-parameters for some of the rows."""
         return replace(self, stretch=self.stretch[:, rows], shift=self.shift[:, rows])
 
     def narrow(self, parents: int) -> Self:

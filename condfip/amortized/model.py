@@ -59,7 +59,7 @@ class Round(nn.Module):
     def forward(
         self, seen: Features, mask: Tensor, rows: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Changes.
+        """Computes the changes that this round makes to each node's hyper-parameters.
 
         Args:
             seen: statistics. mask: [G, P] of true parents. rows: [G, N, 4], None for no rows.

@@ -218,11 +218,11 @@ class Root:
         return self.line.weights[0].expand(len(here))
 
     def deviation(self, here: Tensor) -> Tensor:
-        """Its standard deviation: [M]."""
+        """Standard deviation of the level at rows [M, 0]: [M]."""
         return self.line.covariance[0, 0].sqrt().expand(len(here))
 
     def draw(self, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
-        """A level of the posterior."""
+        """Draws a level from its posterior."""
         return self.line.draw(rng)
 
     def left_out(self) -> tuple[Tensor, Tensor]:

@@ -56,7 +56,7 @@ def student_t(generator: Generator) -> Shape:
 
 
 def gamma(generator: Generator) -> Shape:
-    """Gamma, centred, to either side."""
+    """Noise from a centred gamma distribution, skewed to either side."""
     k, side = _log_uniform(0.6, 8.0, generator), float(_sign((1,), generator))
     return Shape("gamma", (k, side), lambda s, g: side * (_gamma(s, k, g) - k) / k**0.5)
 

@@ -30,7 +30,7 @@ LARGEST = 50.0  # context deviations; a task with a greater value would outweigh
 
 @dataclass(frozen=True)
 class Tasks:
-    """Regressions in context-standardised units.
+    """Regressions in the units of their contexts' deviations.
 
     Attributes:
         x: parents [B, N, P], zero where padded. f: truth [B, N]. y: f plus noise [B, N].
@@ -191,17 +191,17 @@ def _parents(batch: int, n: int, p: int, context: int, generator: Generator) -> 
 
 
 def level(x: Tensor) -> Tensor:
-    """Straight, then flat on both sides."""
+    """A smooth bend: straight, then flat on both sides."""
     return x / (1 + x.square()).sqrt()
 
 
 def hinge(x: Tensor) -> Tensor:
-    """Flat, then straight."""
+    """A smooth bend: flat, then straight."""
     return x + (1 + x.square()).sqrt()
 
 
 def hill(x: Tensor) -> Tensor:
-    """Up, and down again for good."""
+    """A bend that goes up, and down again for good."""
     return 1 / (1 + x.square())
 
 
@@ -228,7 +228,7 @@ def _function(x: Tensor, context: int, generator: Generator) -> Tensor:
 
 
 def linear(x: Tensor, generator: Generator) -> Tensor:
-    """Weights of any size."""
+    """A linear function whose weights may have any size."""
     return (x @ _normal((x.shape[0], x.shape[2], 1), generator)).squeeze(2)
 
 
@@ -254,7 +254,7 @@ def _features(x: Tensor, omega: Tensor, generator: Generator) -> Tensor:
 
 
 def network(x: Tensor, generator: Generator) -> Tensor:
-    """A small network."""
+    """A small network with random weights."""
     b, _, p = x.shape
     width = _pick((3, 10, 30), generator)
     hidden = x @ (_normal((b, p, width), generator) * 1.5 / p**0.5)
@@ -272,12 +272,12 @@ def bent_line(x: Tensor, generator: Generator) -> Tensor:
 
 
 def product(x: Tensor, generator: Generator) -> Tensor:
-    """Products of two linear combinations."""
+    """A product of two linear combinations."""
     return linear(x, generator) * (linear(x, generator) + _normal((x.shape[0], 1), generator))
 
 
 def additive(x: Tensor, generator: Generator) -> Tensor:
-    """A sum of bent parents."""
+    """A sum of functions of one parent each."""
     b, _, p = x.shape
     bends: list[Callable[[Tensor], Tensor]] = [torch.sin, level, torch.square, torch.relu]
     bend = _pick([*bends, hinge, hill], generator)
@@ -299,7 +299,7 @@ FUNCTIONS = {
 
 
 def draw_rows(config: PriorConfig, generator: Generator) -> int:
-    """Context rows, log-uniform."""
+    """Draws how many context rows there are, log-uniform."""
     low, high = config.rows
     return int(low * (high / low) ** _chance(generator))
 

@@ -37,7 +37,7 @@ class Scale:
 
     @classmethod
     def of(cls, x: np.ndarray, f: np.ndarray, z: np.ndarray) -> Self:
-        """From the context.
+        """Learns from the context whether, and how, the noise's size depends on the parents.
 
         Args:
             x: standardised parents [N, P]. f: F there [N]. z: left-out residuals in
@@ -59,7 +59,7 @@ class Scale:
 
     @property
     def varies(self) -> bool:
-        """Whether the test rejects."""
+        """Whether the test rejects that the noise is alike everywhere."""
         return self.chance < REJECTED
 
     def _features(self, x: np.ndarray, f: np.ndarray) -> np.ndarray:

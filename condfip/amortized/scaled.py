@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Sizes(Protocol):
-    """Relative sizes of noise."""
+    """How large each node's noise is at given rows, relative to its mean size."""
 
     @property
     def varying(self) -> frozenset[int]:
-        """The nodes whose noise varies."""
+        """The nodes whose noise is not alike everywhere."""
 
     def __call__(self, x: np.ndarray, f: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """Of `nodes` at rows x [N, D] where F of them is f, [N, len(nodes)]."""

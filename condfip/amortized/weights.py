@@ -16,7 +16,7 @@ KIND = "amortized"  # of files
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A network ready for use.
+    """A trained network with its settings, ready for use.
 
     Attributes:
         config: sizes and training settings. model: in float32. history: steps, tasks, seconds,
@@ -35,7 +35,7 @@ class Pretrained:
 
 
 def load(path: Path, device: str = "cpu") -> Pretrained:
-    """Reads a checkpoint of `Pretrained.save`.
+    """Reads a network from a checkpoint that `Pretrained.save` wrote.
 
     Raises:
         ValueError: the file is missing, corrupted, or of another kind of model.

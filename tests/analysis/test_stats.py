@@ -137,7 +137,7 @@ def test_gaps_are_refused_unless_a_policy_is_named():
             "value": [1.0, 2.0, 3.0],
         }
     )
-    with pytest.raises(ValueError, match="b 1/2.*name a policy"):
+    with pytest.raises(ValueError, match="b 1/2.*missing='common' keeps"):
         stats.blocks_by_methods(rows)
     assert stats.blocks_by_methods(rows, "common").index.tolist() == ["p"]
     with pytest.raises(ValueError, match="missing is one of"):

@@ -50,7 +50,7 @@ def _marks(problem: Problem) -> list[tuple]:
 
 
 def draw_problems(numbers: pd.DataFrame) -> Figure:
-    """A row a problem."""
+    """Draws each problem in a row: its graph, one mechanism, and the columns' quantiles."""
     titles = list(dict.fromkeys(numbers["problem"]))
     figure = new_figure(9, 2.2 * len(titles))
     grid = figure.subplots(len(titles), 3, squeeze=False, width_ratios=(1, 1, 1.2))

@@ -62,7 +62,7 @@ def check_all(
 
 
 def failed(checks: Sequence[Check]) -> list[Check]:
-    """Those that fail."""
+    """The checks whose result is that something fails."""
     return [check for check in checks if check.result == FAILS]
 
 

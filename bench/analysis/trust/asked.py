@@ -65,7 +65,7 @@ def _answer(question: Answered, data: Dataset, words: str, share: float, fails: 
 def check_answers(
     questions: Sequence[Answered], data: Dataset, rows: Mapping[str, pd.DataFrame]
 ) -> list[Check]:
-    """Both checks of every question.
+    """Both checks of each question that was asked.
 
     Args:
         rows: {title of a question: these very rows under it}.

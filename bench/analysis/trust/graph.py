@@ -50,7 +50,7 @@ def independences(data: Dataset, adjacency: np.ndarray) -> dict[tuple[int, int],
 
 
 def thinned(data: Dataset) -> Dataset:
-    """Evenly, to at most `ROWS`."""
+    """At most `ROWS` rows of the data, evenly spread."""
     kept = np.linspace(0, len(data.rows) - 1, min(ROWS, len(data.rows))).astype(int)
     return replace(data, rows=data.rows[kept])
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bench.metrics import rmse
+from bench.metrics.errors import rmse
 from bench.suites.lorch import LorchTask
 from bench.task import Problem
 

@@ -236,7 +236,8 @@ def test_bad_tables_and_graphs_are_refused(df, edges, message):
 
 
 def test_metrics_by_hand():
-    from bench.metrics import mmd, rmse
+    from bench.metrics.distances import mmd
+    from bench.metrics.errors import rmse
 
     error = np.array([[3.0, 4.0], [0.0, 0.0]])
     assert rmse(error, np.array([1.0, 1.0])) == pytest.approx(np.sqrt(12.5) / 2)

@@ -6,6 +6,13 @@ from bench.scm.base import SCM
 from bench.task import Problem
 
 
+def graph_distance(problem: Problem, _: SCM) -> float:
+    """Structural Hamming distance of the given graph: pairs of nodes joined otherwise."""
+    given, true = _both(problem)
+    differs = (given != true) | (given.T != true.T)
+    return float(np.triu(differs).sum())
+
+
 def graph_missing(problem: Problem, _: SCM) -> float:
     """Pairs of nodes that the true graph joins and the given one does not."""
     given, true = _joined(problem)

@@ -19,7 +19,8 @@ import numpy as np
 
 from bench.loaded import Completed
 from bench.method import Estimate
-from bench.metrics import METRICS, Metric, node_residuals
+from bench.metrics import METRICS, Metric
+from bench.metrics.errors import node_residuals
 from bench.mixed.impute import IMPUTATIONS
 from bench.reading.do import pack
 from bench.run.fitting import failure

@@ -13,7 +13,8 @@ from baselines.fip import Transformer, parent_weights
 from baselines.randomness import seeded
 from baselines.training import Recipe, annealed, train
 from bench.analysis.published import matching
-from bench.metrics import METRICS, mmd
+from bench.metrics import METRICS
+from bench.metrics.distances import mmd
 from bench.registry import Unavailable, load_method, load_suite
 from bench.task import Dataset
 

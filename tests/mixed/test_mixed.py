@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from baselines.linear import Linear
-from bench.metrics import node_residuals
+from bench.metrics.errors import node_residuals
 from bench.mixed.logistic import Logistic
 from bench.registry import load_method
 from bench.scm.columns import column_of

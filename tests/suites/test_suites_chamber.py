@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.metrics import METRICS, node_residuals
+from bench.metrics import METRICS
+from bench.metrics.errors import node_residuals
 from bench.registry import Unavailable, find_suite, load_method, load_suite
 from bench.suites import chamber_rows
 from bench.suites.chamber_rows import DATA_DIR, LIGHTS, NAMES, REFERENCE, SENSORS, checksum, made

@@ -9,7 +9,9 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from bench.metrics import METRICS, energy, mmd, node_residuals, wasserstein
+from bench.metrics import METRICS
+from bench.metrics.distances import energy, mmd, wasserstein
+from bench.metrics.errors import node_residuals
 from bench.registry import Unavailable, load_method
 from bench.suites import sachs
 from bench.suites.ecoli import ECOLI, read_ecoli

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from condfip.amortized.config import PRESETS, SMOKE, Config, PriorConfig
+from condfip.amortized.functions import FUNCTIONS
 from condfip.amortized.model import InContextModel
-from condfip.amortized.prior import FUNCTIONS, broad, draw_tasks
 from condfip.amortized.prior import benchmark as benchmark_tasks
+from condfip.amortized.prior import broad, draw_tasks
 from condfip.amortized.train import crps, nll, score, step_tasks, train
 from condfip.amortized.weights import SHIPPED, load
 from condfip.run import Run

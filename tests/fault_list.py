@@ -30,6 +30,12 @@ STATS = "tests/analysis/test_stats.py"
 TABLES = "tests/analysis/test_tables.py"
 SUMMARY = "tests/analysis/test_summary.py"
 RESULTS = "tests/analysis/test_results.py"
+MERGE = "tests/analysis/test_merge.py"
+BOARD = "tests/analysis/test_board.py"
+TRUST = "tests/analysis/trust/test_trust.py"
+EFFECTS = "tests/suites/test_suites_effects.py"
+MIXED = "tests/mixed/test_mixed.py"
+RESUMED = "tests/condfip/test_training.py::test_a_resumed_run_equals_one_without_a_stop"
 RECORDS = "tests/run/test_records.py"
 FAMILY = "tests/run/test_family.py"
 READ_DO = "tests/reading/test_do.py::test_each_form_is_read"
@@ -210,6 +216,20 @@ FAULTS = (
         "differs = given != true",
         (f"{LORCH}::test_corruptions_have_their_distance_and_begin_one_another",),
     ),
+    Fault(
+        "an effect on rows has the other sign",
+        "bench/scm/contrast.py",
+        "return self._checked((high - low)[:, scm.names.index(self.outcome)])",
+        "return self._checked((low - high)[:, scm.names.index(self.outcome)])",
+        (f"{EFFECTS}::test_the_truth_has_no_error_and_least_squares_little",),
+    ),
+    Fault(
+        "an interval costs nothing where it misses",
+        "bench/scm/contrast.py",
+        "return float((high - low + 2 / OUTSIDE * missed) / self.unit)",
+        "return float((high - low) / self.unit)",
+        (f"{EFFECTS}::test_intervals_by_hand",),
+    ),
     # laws
     Fault(
         'the law "do clamps and spares the rest" returns at once',
@@ -230,6 +250,27 @@ FAULTS = (
         "bench/laws/laws.py",
         "UNITS = 2.0 ** np.array([10, -10, 3, 0, -7])  # powers of two: exact in floating point",
         "UNITS = 2.0 ** np.zeros(5)",
+        (LAWS,),
+    ),
+    Fault(
+        "the law of abduction lets a tenth of all rows miss",
+        "bench/laws/laws.py",
+        "few = missed.mean() <= steps and (not missed.any() or on_steps(estimate, rows[missed]))",
+        "few = missed.mean() <= STEPS",
+        (LAWS,),
+    ),
+    Fault(
+        "rounded rows may miss wherever they stand",
+        "bench/laws/trial.py",
+        "return bool((np.maximum(down, up) > EXACT).all())",
+        "return True",
+        ("tests/laws/test_laws.py::test_a_rounded_row_on_a_step_may_fall_and_no_other_row",),
+    ),
+    Fault(
+        "any method may answer a little otherwise in other units",
+        "bench/laws/trial.py",
+        "alike = trial.seeded and abs(new - old) < CLOSE * old",
+        "alike = abs(new - old) < CLOSE * old",
         (LAWS,),
     ),
     # analysis
@@ -310,6 +351,48 @@ FAULTS = (
         'return f"{math.floor(cost / saved):,}" if saved > 0 else "-"',
         (f"{TABLES}::test_pretraining_is_repaid_after_as_many_datasets_as_it_saves",),
     ),
+    Fault(
+        "a failed cell stands before a finished one of another run",
+        "bench/analysis/merge.py",
+        "if known and _finished(known):",
+        "if known:",
+        (f"{MERGE}::test_a_finished_cell_counts_before_a_failed_one",),
+    ),
+    Fault(
+        "merged records name the launch of another run",
+        "bench/analysis/merge.py",
+        'moved = {**record, "run": {**record["run"], "launch": places[record["run"]["launch"]]}}',
+        "moved = record",
+        (f"{MERGE}::test_every_record_still_names_its_launch",),
+    ),
+    Fault(
+        "a score is the mean of ratios, not of their logarithms",
+        "bench/analysis/skill.py",
+        "mean = float(np.exp(logs.mean()))",
+        "mean = float(np.exp(logs).mean())",
+        (f"{BOARD}::test_a_score_is_a_geometric_mean_whose_interval_is_over_scms",),
+    ),
+    Fault(
+        "the board divides the reference by the method",
+        "bench/analysis/skill.py",
+        'rows = rows.assign(log=np.log(rows["value"]) - np.log(below)).dropna(subset="log")',
+        'rows = rows.assign(log=np.log(below) - np.log(rows["value"])).dropna(subset="log")',
+        (f"{BOARD}::test_ratios_are_to_the_control_that_most_cells_have_and_leave_the_truth_out",),
+    ),
+    Fault(
+        "kinds of checks are not corrected for their number",
+        "bench/analysis/trust/check.py",
+        "p = min(1.0, p * len(kinds))",
+        "p = min(1.0, p)",
+        (f"{TRUST}::test_tests_are_corrected_within_a_kind_and_for_the_kinds",),
+    ),
+    Fault(
+        "a node should be independent of its own parents",
+        "bench/analysis/trust/graph.py",
+        "others = ~below[j] & ~adjacency[:, j] & (below[:, j] | (np.arange(len(adjacency)) < j))",
+        "others = ~below[j] & (below[:, j] | (np.arange(len(adjacency)) < j))",
+        (f"{TRUST}::test_what_parents_separate_is_what_d_separation_says",),
+    ),
     # runs
     Fault(
         "the memory limit ignores a method's own children",
@@ -361,6 +444,20 @@ FAULTS = (
         "ends = [{effect.cause: effect.high}, {effect.cause: effect.low}]",
         (f"{ANSWERS}::{ENDS}",),
     ),
+    Fault(
+        "levels are drawn against the order of the categories",
+        "bench/mixed/scm.py",
+        "new[:, j] = (u[:, [j]] >= self._ends(encoded, j)).sum(1)",
+        "new[:, j] = (u[:, [j]] < self._ends(encoded, j)).sum(1)",
+        (f"{MIXED}::test_noise_gives_the_rows_back_and_what_nothing_moves_stays",),
+    ),
+    Fault(
+        "a count is moved by its rounded number",
+        "bench/mixed/scm.py",
+        "within = self._uniform(j, len(x)) - 0.5",
+        "within = 0.0",
+        (f"{MIXED}::test_a_count_moves_on_average_by_what_its_number_moves",),
+    ),
     # methods
     Fault(
         "columns are not put in the order of their names",
@@ -384,5 +481,19 @@ FAULTS = (
         (
             "tests/condfip/test_model.py::test_weights_over_parents_add_up_to_at_most_one_and_a_root_gets_nothing",
         ),
+    ),
+    Fault(
+        "a resumed training forgets its optimiser",
+        "condfip/run.py",
+        'optimiser.load_state_dict(optimiser.state_dict() | {"state": state})',
+        "state.clear()",
+        (RESUMED,),
+    ),
+    Fault(
+        "a resumed training begins its average anew",
+        "condfip/run.py",
+        'fill(run.average, renamed(below("average.", tensors)), path)',
+        'fill(run.average, renamed(below("model.", tensors)), path)',
+        (RESUMED,),
     ),
 )

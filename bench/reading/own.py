@@ -12,7 +12,7 @@ from bench.reading.graphs import EDGE_BYTES, is_text, read_graph
 from bench.reading.missing import without_holes
 from bench.reading.names import hint
 from bench.reading.numbers import numbers
-from bench.reading.tables import ParquetTable, TextTable, open_table
+from bench.reading.tables import OpenTable, open_table
 from bench.reading.text import read_text
 from bench.reading.types import describe, parse_types, with_types
 from bench.scm.columns import Column, coded_columns, column_of
@@ -37,7 +37,7 @@ class Own:
     frame: "pd.DataFrame"
     graph: "nx.DiGraph"
     notes: tuple[str, ...]
-    file: TextTable | ParquetTable
+    file: OpenTable
     kept: np.ndarray
 
     @property

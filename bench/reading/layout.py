@@ -1,0 +1,131 @@
+"""How a delimited text is cut into cells: separator, header, decimal mark."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from bench.reading.cells import is_number
+from bench.reading.text import SAMPLE, separator_of
+
+UNNAMED = re.compile(r"(Unnamed: \d+)?$")
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?$")
+DECIMAL_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?$")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a text is cut: names of the header, one a column, and where its rows begin.
+
+    Attributes:
+        separator: of cells. decimal: the mark in numbers. names: of the header, "" for none.
+        skipped: lines up to the first row. notes: a line for each thing unlike a plain table.
+    """
+
+    separator: str
+    decimal: str
+    names: list[str]
+    skipped: int
+    notes: list[str]
+
+
+def layout_of(text: str) -> Layout:
+    """Finds how a text is cut.
+
+    Raises:
+        ValueError: no header, no rows, two columns of one name, a row longer than the header.
+    """
+    separator = separator_of(text)
+    reader = _cells(io.StringIO(text), separator)
+    header: list[str] = []
+    skipped, rows = 0, list[tuple[int, list[str]]]()
+    for row in reader:
+        if not any(cell.strip() for cell in row):
+            continue
+        if not header:
+            header, skipped = [cell.strip() for cell in row], reader.line_num
+        elif len(rows) < SAMPLE:
+            rows.append((reader.line_num, row))
+        else:
+            break
+    if not rows:
+        raise ValueError("it has a header and no rows" if header else "it is empty")
+    notes = [] if separator == "," else [f"cells are separated by {_said(separator)}"]
+    names = _names(header, [row for _, row in rows], notes)
+    for number, row in rows:
+        if len(row) > len(names):
+            raise ValueError(f"line {number} has {len(row)} cells, the header {len(names)}")
+    if all(is_number(name) for name in names if name):
+        raise ValueError(f"line 1: {names[0]} is no name; give the table a header of names")
+    decimal = _decimal([cell for _, row in rows for cell in row], separator)
+    if decimal == ",":
+        notes.append("decimal mark: comma")
+    return Layout(separator, decimal, names, skipped, notes)
+
+
+def _cells(lines: io.StringIO, separator: str) -> "Lines":
+    if separator == " ":
+        return _Words(lines)
+    return csv.reader(lines, delimiter=separator, skipinitialspace=True)
+
+
+class Lines(Protocol):
+    """What reads cells line by line, as `csv.reader` does."""
+
+    @property
+    def line_num(self) -> int:
+        """Lines read so far."""
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """The cells of each line."""
+
+
+class _Words:
+    """`csv.reader` for cells between any white space."""
+
+    def __init__(self, lines: io.StringIO) -> None:
+        self.lines, self.line_num = lines, 0
+
+    def __iter__(self) -> "_Words":
+        return self
+
+    def __next__(self) -> list[str]:
+        line = next(self.lines)
+        self.line_num += 1
+        return [word.strip('"') for word in line.split()]
+
+
+def _said(separator: str) -> str:
+    return {";": "semicolons", "\t": "tabs", "|": "bars", " ": "white space"}[separator]
+
+
+def _names(header: list[str], rows: list[list[str]], notes: list[str]) -> list[str]:
+    """A name for each cell of a row; "" where a column has none."""
+    if all(len(row) == len(header) + 1 for row in rows):
+        if all(not row[-1].strip() for row in rows):
+            return [*header, ""]
+        notes.append("the first cell of each row is under no header: left out")
+        header = ["", *header]
+    names = ["" if UNNAMED.match(name) else name for name in header]
+    for k, name in enumerate(names):
+        if name and name in names[:k]:
+            first = names.index(name) + 1
+            raise ValueError(
+                f"line 1: columns {first} and {k + 1} have the same name {name}; rename one"
+            )
+    nameless = [k + 1 for k, name in enumerate(header) if not names[k]]
+    if nameless and len(header) == len(rows[0]):
+        notes.append(f"column {nameless[0]} has no name and no edge (an index?): left out")
+    return names
+
+
+def _decimal(cells: list[str], separator: str) -> str:
+    if separator == ",":
+        return "."
+    comma, point = (
+        sum(bool(mark.match(cell.strip())) for cell in cells)
+        for mark in (DECIMAL_COMMA, DECIMAL_POINT)
+    )
+    return "," if comma and comma >= point else "."

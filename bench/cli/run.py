@@ -43,7 +43,10 @@ def _machine_options(part: argparse._ArgumentGroup) -> None:
     part.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help=about)
     about = "local, dask, or any joblib backend (loky, ray, ..., module:NAME)"
     part.add_argument("--backend", default="local", metavar="NAME", help=about)
-    about = "the method runs in a virtual environment of its own; repeatable"
+    about = (
+        "the method runs in a virtual environment of its own: its requirements, or a .toml file "
+    )
+    about += "of such pairs; repeatable"
     part.add_argument(
         "--env", nargs="+", default=[], metavar="NAME=FILE", action="extend", help=about
     )

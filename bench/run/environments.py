@@ -1,18 +1,21 @@
 """Environments of methods whose packages cannot stand beside ours: built once, named and hashed.
 
-`--env NAME=requirements.txt` gives the method NAME a virtual environment with what the file names.
-It lives in the user's cache under a name that is the hash of the file and of Python's version, so
-that every run with the same file finds it built.
+`--env NAME=requirements.txt` gives the method NAME a virtual environment with what the file names;
+`--env environments.toml` names such a file for each of several methods. The environment lives in
+the user's cache under a name that is the hash of the requirements and of Python's version, so that
+every run with the same ones finds it built.
 """
 
 import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from filelock import FileLock
 READY, SAID = "ready.json", "build.log"
 NEEDED = ("numpy", "pandas", "networkx")
 SHOWN = 12
+READS = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Environment:
     Attributes:
         requirements: the file.
         folder: of the virtual environment, built or to be built.
-        sha: of the file's text and Python's version.
+        sha: of the text of the file and of those that it reads, and of Python's version.
     """
 
     requirements: Path
@@ -102,31 +106,69 @@ def environment_of(requirements: Path) -> Environment:
     """The environment of a requirements file; nothing is built.
 
     Raises:
-        ValueError: the file cannot be read.
+        ValueError: the file, or one that it reads, cannot be read.
     """
-    try:
-        text = requirements.read_bytes()
-    except OSError as error:
-        raise ValueError(f"--env: cannot read {requirements}: {error.strerror}") from error
     version = ".".join(platform.python_version_tuple()[:2])
+    text = b"".join(_texts(requirements, set()))
     sha = hashlib.sha256(text + f"\npython {version}".encode()).hexdigest()
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = home / "condfip-bench" / "environments" / f"{requirements.stem}-{sha[:16]}"
     return Environment(requirements, folder, sha)
 
 
+def _texts(requirements: Path, seen: set[Path]) -> Iterator[bytes]:
+    """What a requirements file says, then what the files say that it reads by -r or -c."""
+    text = _read(requirements)
+    yield text
+    for name in READS.findall(text.decode(errors="replace")):
+        other = (requirements.parent / name).absolute()
+        if other not in seen and "://" not in name:
+            yield from _texts(other, seen | {other})
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"--env: cannot read {path}: {error.strerror}") from error
+
+
 def read_environments(words: Sequence[str], methods: Sequence[str]) -> Mapping[str, Environment]:
-    """{method: environment} of NAME=requirements.txt, ...
+    """{method: environment} of NAME=requirements.txt, ... and of tables of such pairs.
+
+    Args:
+        words: pairs, or names of TOML files of pairs, whose paths are taken from their own folder;
+            what a table says of methods that the run has not is left out.
+        methods: of the run.
 
     Raises:
-        ValueError: not of that form, a method that the run has not, or a file that is not there.
+        ValueError: neither, a method that the run has not, or a file that is not there.
     """
     found = {}
     for word in words:
         name, equals, path = word.rpartition("=")
+        if not equals and word.endswith(".toml"):
+            pairs = _table(Path(word))
+            found |= {n: environment_of(p) for n, p in pairs.items() if n in methods}
+            continue
         if not equals or not path:
-            raise ValueError(f"--env {word} is not of the form NAME=requirements.txt")
+            raise ValueError(f"--env {word} is neither NAME=requirements.txt nor a .toml file")
         if name not in methods:
             raise ValueError(f"--env: unknown method {name}; the run has {', '.join(methods)}")
         found[name] = environment_of(Path(path))
     return found
+
+
+def _table(path: Path) -> dict[str, Path]:
+    """{method: requirements file} of a TOML file."""
+    text = _read(path)
+    try:
+        table = tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:  # its syntax, or bytes that are no text
+        raise ValueError(f"--env: {path} is no table: {error}") from error
+    if wrong := [name for name, file in table.items() if not isinstance(file, str) or not file]:
+        raise ValueError(
+            f'--env: {path} has lines such as "module:Class" = "requirements.txt"; '
+            f"{wrong[0]} names no file"
+        )
+    return {name: path.parent / file for name, file in table.items()}

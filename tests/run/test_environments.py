@@ -5,13 +5,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import scipy
 
 from bench.registry import load_suite
 from bench.run.cell import Cell
 from bench.run.environments import READY, Environment, environment_of, read_environments
 from bench.run.job import Limits
+from bench.run.records import read_launches, read_records
 from bench.run.supervisor import isolated
 from bench.run.workers import pool_of, stop_run
+from tests.run.running import main
 
 (TASK,) = load_suite("lorch", "smoke", scenario="LIN_IN", graph_kind="er")
 PAGE = Path(__file__).parents[2] / "bench" / "docs" / "own-environment.md"
@@ -109,11 +112,63 @@ def test_what_names_an_environment_is_its_file_and_is_checked(home):
     assert read_environments(["x:Y=a.txt"], ["x:Y"])["x:Y"].requirements == Path("a.txt")
 
 
+def test_a_file_that_is_read_by_another_counts(home):
+    (home / "a.txt").write_text("-r b.txt\nnumpy\n")
+    (home / "b.txt").write_text("-r a.txt\npandas\n")
+    first = environment_of(home / "a.txt")
+    (home / "b.txt").write_text("pandas<3\n")
+    assert environment_of(home / "a.txt").folder != first.folder
+    (home / "b.txt").unlink()
+    with pytest.raises(ValueError, match=r"cannot read .*b\.txt"):
+        environment_of(home / "a.txt")
+
+
+def test_a_table_in_a_file_names_what_each_method_needs(home):
+    (home / "sub").mkdir()
+    (home / "sub" / "a.txt").write_text("numpy\n")
+    (home / "sub" / "all.toml").write_text('"x:Y" = "a.txt"\nother = "a.txt"\n')
+    found = read_environments(["sub/all.toml"], ["x:Y", "linear"])
+    assert {name: e.requirements for name, e in found.items()} == {"x:Y": Path("sub/a.txt")}
+    for text in ("x = [1]", 'x = ""', "x =", "\0", '"x:Y" = "none.txt"', "[x]\ny = 'a.txt'"):
+        (home / "bad.toml").write_text(text)
+        with pytest.raises(ValueError, match=r"^--env: [^\n]*$"):
+            read_environments(["bad.toml"], ["x", "x:Y"])
+    (home / "bad.toml").write_bytes(b"\xff")
+    for word in ("bad.toml", "none.toml", ".toml", "=a.txt", "x=", "x", "x:Z=sub/a.txt"):
+        with pytest.raises(ValueError, match="^--env"):
+            read_environments([word], ["x", "x:Y"])
+
+
 def test_packages_that_cannot_be_installed_are_one_line(home, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     (home / "none.txt").write_text("./there-is-no-such-folder\n")
     with pytest.raises(ValueError, match="no environment for none.txt"):
         environment_of(Path("none.txt")).build()
+
+
+@pytest.mark.slow
+def test_a_method_with_pins_that_ours_cannot_have_stands_beside_ours(home, monkeypatch, capsys):
+    """The page's own files: another scipy than the one here, installed from an index."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    pins = PAGE.read_text().split("```text\n")[1].split("```")[0]
+    (home / "outside.txt").write_text(pins)
+    (home / "all.toml").write_text('"outside:Outside" = "outside.txt"\n')
+    with (home / "outside.py").open("a") as file:
+        file.write("\n\nimport scipy\n\nOutside.version = f'scipy {scipy.__version__}'\n")
+    grid = ["--suite", "lorch", "--preset", "smoke", "--where", "scenario=LIN_IN", "graph_kind=er"]
+    grid += ["--methods", "linear,outside:Outside", "--jobs", "1", "--out", "two"]
+    ended = main([*grid, "--env", "all.toml"])
+    if "(from versions: none)" in (said := capsys.readouterr().err):
+        pytest.skip(said)  # pip reaches no index
+    assert ended == 0, said
+    here, there = sorted(read_records(home / "two").current, key=lambda r: r["key"]["method"])
+    assert there["key"]["version"] == "scipy 1.15.3" != f"scipy {scipy.__version__}"
+    errors = [{n: m["value"] for n, m in r["result"]["metrics"].items()} for r in (here, there)]
+    assert errors[0] == pytest.approx(errors[1], rel=1e-6)
+    (launch,) = read_launches(home / "two")
+    assert "scipy==1.15.3" in launch["environments"]["outside:Outside"]["installed"]
+    assert main([*grid, "--env", "outside:Outside=outside.txt"]) == 0
+    assert "0 to run" in capsys.readouterr().out
 
 
 def test_a_built_environment_is_not_built_again(home, monkeypatch):

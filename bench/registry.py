@@ -175,6 +175,8 @@ def load_method(name: str, *, device: str | None = None, **settings: Any) -> Loa
     """
     base, _, checkpoint = name.partition("=")
     kind = _from_module(base) if ":" in base else load(METHODS, base)
+    if not callable(kind):
+        raise ValueError(f"{base} is no class but {type(kind).__name__}")
     given = dict(settings)
     if checkpoint and not _takes(kind, "checkpoint"):
         raise ValueError(f"{base} reads no checkpoint: {name} names one")
@@ -257,13 +259,19 @@ def _from_module(name: str) -> Any:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and module.split(".")[0] == error.name.split(".")[0]:
             raise ValueError(f"no module {module} in {here}") from error
         raise
-    except AttributeError as error:
-        raise ValueError(f"module {module} has no {attribute}") from error
+    except ImportError:
+        raise
+    except Exception as error:  # whatever a stranger's code raises when it is imported
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"module {module} cannot be imported: {said}") from error
+    if not hasattr(found, attribute):
+        raise ValueError(f"module {module} has no {attribute}")
+    return getattr(found, attribute)
 
 
 def discover(name: str, data: Dataset, seed: int) -> np.ndarray:

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from itertools import product
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 from bench.task import DRAW, Task
 
 Values = Sequence[Any]
 Settings = dict[str, Any]
-TASKS_MOST = 1_000_000
+TASKS_MOST, WHOLE_MOST = 1_000_000, 2**53  # a float tells all whole numbers up to there
 
 
 @dataclass(frozen=True, repr=False)
@@ -159,6 +159,8 @@ class Suite:
         except ValueError as error:
             raise ValueError(f"axis {axis} takes numbers, not {value!r}") from error
         allowed = (*self.axes.get(axis, ()), known[axis])
+        if kind is float and not isfinite(number) and number not in allowed:
+            raise ValueError(f"axis {axis} takes finite numbers, not {value}")
         if kind is not str and axis != "seed" and number <= 0 and number not in allowed:
             raise ValueError(f"axis {axis} takes positive numbers, not {value}")
         return number
@@ -194,8 +196,8 @@ def _convert(kind: type, value: Any) -> Any:
         number = int(value) if isinstance(value, str) else value
     except ValueError:
         number = float(value)
-    if number != int(number):
-        raise ValueError(f"{value} is no whole number")
+    if not abs(number) <= WHOLE_MOST or number != int(number):
+        raise ValueError(f"{value} is no whole number below 2^53")
     return int(number)
 
 

@@ -20,6 +20,7 @@ from bench.analysis.results import (
 from bench.analysis.runs import Run, locate
 from bench.analysis.skill import by_scm, ratios, seconds_of, tables
 from bench.analysis.table import Table, short
+from bench.registry import METHODS, describe, names
 from bench.run.records import read_launches
 from bench.run.shape import STATUSES
 
@@ -74,8 +75,13 @@ def reference_of(frame: pd.DataFrame, asked: str = "") -> str:
     return asked or str(controls.value_counts().index[0])
 
 
-def _said(names: Iterable[str]) -> str:
-    return ", ".join(names)
+def _about(method: str) -> str:
+    """What a registered method says of itself."""
+    return f": {describe(method).rstrip('.')}" if method in names(METHODS) else ""
+
+
+def _said(words: Iterable[str]) -> str:
+    return ", ".join(words)
 
 
 def draw_seconds(frame: pd.DataFrame, scores: dict[str, pd.DataFrame], reference: str) -> Figure:
@@ -103,7 +109,7 @@ def made_with(frame: pd.DataFrame) -> Table:
     caption = (
         "Cells with the same version, settings, sources (of the method and of the suite's "
         "generator) and checkpoint, named by the beginning of their sha256, by the launch that "
-        "computed them."
+        "computed them. -: there is none, or older records did not keep it."
     )
     table = Table("made with", caption, header)
     for values, part in cells.groupby(by, sort=False, dropna=False):
@@ -115,13 +121,13 @@ def made_with(frame: pd.DataFrame) -> Table:
 
 def launches_of(folders: Sequence[Path]) -> Table:
     """Every launch of these runs, from their run.json."""
-    names = ("started", "command", "commit", "cpu", "versions")
+    parts = ("started", "command", "commit", "cpu", "versions")
     table = Table(
-        "launches", "As each run's run.json has it.", ["run", "launch", *names, "changed"]
+        "launches", "As each run's run.json has it.", ["run", "launch", *parts, "changed"]
     )
     for folder in folders:
         for number, launch in enumerate(read_launches(folder)):
-            told = [str(launch.get(name, "")) for name in names]
+            told = [str(launch.get(name, "")) for name in parts]
             told[2] = told[2][:SHORT]
             changed = str(len(launch.get("dirty") or ()))
             table.rows.append([folder.resolve().name, str(number), *told, f"{changed} files"])
@@ -136,7 +142,8 @@ def _facts(
         ("cells", ", ".join(f"{counted[s]} {s}" for s in STATUSES if s in counted)),
         ("problems", f"{as_asked(frame)['task'].nunique()} of {frame['scm'].nunique()} SCMs"),
         ("methods", str(as_asked(frame)["method"].nunique())),
-        ("reference", f"{reference}: its errors are 1 in every table"),
+        ("reference", f"{reference}{_about(reference)}; its errors are 1 in every table"),
+        ("several runs", "where they have a cell in common, that of the last launch counts"),
     ]
     if missing:
         told.append(

@@ -1,6 +1,7 @@
 """Tables as Markdown, LaTeX and CSV."""
 
 import io
+import re
 
 import pandas as pd
 
@@ -39,9 +40,11 @@ def _markdown(table: Table) -> str:
 
 
 def _quoted(text: str, cell: str | Entry = "") -> str:
-    """Text that ends no cell of Markdown and, where it is a name, begins no tag."""
-    text = text.replace("|", "\\|")
-    return text.replace("<", "&lt;") if isinstance(cell, str) else text
+    """Text that ends no cell of Markdown and, where it is a name, is shown letter by letter."""
+    if not isinstance(cell, str):
+        return text.replace("|", "\\|")
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
+    return re.sub(r"[\\|`*]|(?<=\])\(|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)
 
 
 def _latex(table: Table) -> str:

@@ -16,16 +16,20 @@ from bench.analysis.stats import bootstrap_interval
 from bench.analysis.table import Entry, Table, short
 from bench.metrics import METRICS
 
+ROLES = {"baseline": "method", "reference": "control"}
 GROUPS = {"suite": "suite", "scenario": "scenario", "d": "size"}
 SCORE = (
     "{about}: geometric mean of error / error of {reference} over SCMs, lower is better; brackets "
-    "are 95 % bootstrap intervals over SCMs within strata of suite, scenario and d. Each method "
-    "over the SCMs it has: n of {total}."
+    "are 95 % bootstrap intervals over SCMs within strata of suite, scenario and d. n/{total}: "
+    "the method has n of these SCMs, maybe easier or harder ones: such numbers do not compare. "
+    "Bold: the lowest of the methods that are no controls, where it has all SCMs."
 )
 RANK = (
-    " rank: mean over SCMs of the place among the methods that have the SCM, of so many on "
-    "average; seconds: median of fit and all queries of a cell, one thread, over its own cells."
+    " rank: mean over SCMs of the place among such methods that have the SCM, of so many on "
+    "average; seconds: median of fit and all queries of a cell, one thread, over its own cells; "
+    "sources: how many versions of its source its cells are of."
 )
+COMMON_LEAST = 5  # SCMs
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Score(Entry):
 
     def text(self) -> str:
         """The ratio, its interval, and n/N where SCMs are missing."""
-        known = not np.isnan(self.low)
+        known = self.low < self.high  # else it is the reference's own, or of too few SCMs
         interval = f" [{_digits(self.low)}, {_digits(self.high)}]" if known else ""
         share = "" if self.n == self.total else f" {self.n}/{self.total}"
         return f"{_digits(self.mean)}{interval}{share}"
@@ -94,8 +98,15 @@ def score(logs: pd.Series, strata: pd.Series, total: int) -> Score:
 
 
 def tables(rows: pd.DataFrame, metric: str, reference: str) -> Iterable[dict[str, Any]]:
-    """All SCMs together, then a table a way of dividing them; each with the links of its rows."""
+    """All SCMs, those that most methods share, and a table a way of dividing them, with links."""
     yield _linked("all SCMs", _overall(rows, metric, reference), rows)
+    logs = by_scm(rows)
+    many = [method for method in logs if 2 * logs[method].count() >= len(logs)]
+    common = logs.index[logs[many].notna().all(axis=1)]
+    if len(common) >= COMMON_LEAST and len(common) * len(many) < logs.size:
+        both = rows[rows["scm"].isin(common) & rows["method"].isin(many)]
+        shared = replace(_overall(both, metric, reference), name=f"{metric}, shared SCMs")
+        yield _linked(f"{len(common)} SCMs that those with half of all share", shared, both)
     for axis, about in GROUPS.items():
         if axis in rows and len(values := _values(rows, axis)) > 1:
             yield _linked(f"by {about}", _divided(rows, metric, reference, axis, values), rows)
@@ -116,7 +127,7 @@ def _overall(rows: pd.DataFrame, metric: str, reference: str) -> Table:
     rivals = [m for m in logs if roles[m] == "baseline"]
     rank, places = logs[rivals].rank(axis=1), logs[rivals].notna().sum(axis=1)
     seconds = seconds_of(rows)
-    header = ["method", f"error / {reference}", "rank", "SCMs", "seconds", "sources"]
+    header = ["method", "role", f"error / {reference}", "rank", "SCMs", "seconds", "sources"]
     caption = _caption(metric, reference, len(logs)) + RANK
     table = Table(f"{metric}, all SCMs", caption, header)
     sources = rows.groupby("method")["source"].nunique()
@@ -125,9 +136,10 @@ def _overall(rows: pd.DataFrame, metric: str, reference: str) -> Table:
         place = f"{rank[method].mean():.2f} of {places[there].mean():.1f}" if len(there) else "-"
         counted = str(found.n if found else 0)
         made = str(sources[method])
-        row = [method, found or "-", place, counted, f"{seconds[method]:.3g}", made]
+        row = [method, ROLES.get(roles[method], ""), found or "-", place, counted]
+        row += [f"{seconds[method]:.3g}", made]
         table.rows.append(row)
-    table.rows.sort(key=lambda row: row[1].mean if isinstance(row[1], Score) else np.inf)
+    table.rows.sort(key=lambda row: row[2].mean if isinstance(row[2], Score) else np.inf)
     return table
 
 

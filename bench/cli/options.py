@@ -1,9 +1,33 @@
 """How values of options are spelt, the same in every command."""
 
 import argparse
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from bench.analysis.results import Shown
+
+
+def place(text: str) -> Path:
+    """A path that is one.
+
+    Raises:
+        ValueError: it is empty, as a variable of a shell that was never set, or holds a zero.
+    """
+    if not text or "\0" in text:
+        raise ValueError("no path")
+    return Path(text)
+
+
+def plain(name: str) -> str:
+    """A name that is one step of a path.
+
+    Raises:
+        ValueError: it leads elsewhere.
+    """
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
+        raise ValueError(f"a name of letters, digits, _, - and . is asked for, not {name!r}")
+    return name
 
 
 def split(text: str) -> list[str]:
@@ -24,6 +48,8 @@ def axes(settings: Sequence[str]) -> dict[str, str]:
             raise ValueError(f"{setting} is not of the form AXIS=VALUES, as in d=10,20")
         if axis.lower() in ("self", "tasks"):  # words of Python's, not of a suite's
             raise ValueError(f"unknown axis {axis}")
+        if axis.lower() in found:
+            raise ValueError(f"{axis} is given twice; several values are {axis}=A,B")
         found[axis.lower()] = values
     return found
 

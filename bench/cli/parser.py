@@ -12,6 +12,7 @@ from bench.analysis.render import FORMATS
 from bench.analysis.table import MISSING
 from bench.cli import own, show
 from bench.cli import run as suites
+from bench.cli.options import place
 from bench.cli.scaffold import KINDS
 from bench.metrics import METRICS
 from bench.registry import Unavailable
@@ -123,7 +124,7 @@ def _table_options(part: Parser) -> None:
         "average what is there and print n/N",
     )
     _format_option(part)
-    part.add_argument("--out", type=Path, metavar="FILE", help="write there; default: print")
+    part.add_argument("--out", type=place, metavar="FILE", help="write there; default: print")
 
 
 def _plot_options(part: Parser) -> None:
@@ -132,7 +133,7 @@ def _plot_options(part: Parser) -> None:
         "--kind", choices=PLOTS, action="append", help="may be repeated; default: all that fit"
     )
     about = "where to draw; default: figures/ of the first RUN"
-    part.add_argument("--out", type=Path, metavar="DIR", help=about)
+    part.add_argument("--out", type=place, metavar="DIR", help=about)
 
 
 def _report_options(part: Parser) -> None:
@@ -167,7 +168,7 @@ def _folder_options(add: Callable) -> None:
     about = "the method that errors are divided by; default: the control with most cells"
     board.add_argument("--reference", default="", metavar="METHOD", help=about)
     about = "default: results/board.html"
-    board.add_argument("--out", type=Path, metavar="FILE", help=about)
+    board.add_argument("--out", type=place, metavar="FILE", help=about)
 
     about = "check a run that was sent, as untrusted data"
     sent = add("check-run", show.check_run_command, about)

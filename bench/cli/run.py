@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.cli.options import axes, chosen, split
+from bench.cli.options import axes, chosen, place, split
 from bench.registry import default_methods, find_suite
 from bench.run.backends import engine_of
 from bench.run.environments import read_environments
@@ -17,7 +17,8 @@ from bench.run.shape import FAILED
 from bench.run.units import seconds, size
 from bench.suites.files import DATA_DIR
 
-SHARED = 0.9
+SHARED, LEAST = 0.9, 128 * 2**20  # of the machine's memory; bytes of a cell's share
+JOBS_MOST, SEED_MOST = 1000, 2**53
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     about = "a,b, module:Class, NAME=PATH; default: those of `list methods` that are default"
     part.add_argument("--methods", default="", metavar="A,B", help=about)
     part.add_argument("--seed", type=int, default=0, help="of all draws; default: 0")
-    part.add_argument("--out", type=Path, metavar="DIR", help="default: results/SUITE-PRESET")
+    part.add_argument("--out", type=place, metavar="DIR", help="default: results/SUITE-PRESET")
     about = "methods whose finished cells are computed again"
     part.add_argument("--force", default="", metavar="METHODS", help=about)
     about = f"failed cells to compute again: some of {', '.join(FAILED)} (default: all), or none"
@@ -43,10 +44,8 @@ def _machine_options(part: argparse._ArgumentGroup) -> None:
     part.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help=about)
     about = "local, dask, or any joblib backend (loky, ray, ..., module:NAME)"
     part.add_argument("--backend", default="local", metavar="NAME", help=about)
-    about = (
-        "the method runs in a virtual environment of its own: its requirements, or a .toml file "
-    )
-    about += "of such pairs; repeatable"
+    about = "the method runs in an environment of its own with these requirements; or a .toml file "
+    about += "of such pairs"
     part.add_argument(
         "--env", nargs="+", default=[], metavar="NAME=FILE", action="extend", help=about
     )
@@ -74,7 +73,7 @@ def add_suite_options(parser: argparse.ArgumentParser) -> None:
         "--set", nargs="+", default=[], metavar="AXIS=VALUES", action="extend", help=about
     )
     about = "folder of files that a suite reads (chamber, sachs)"
-    part.add_argument("--data-dir", type=Path, metavar="DIR", help=about)
+    part.add_argument("--data-dir", type=place, metavar="DIR", help=about)
 
 
 def run_suite(
@@ -121,10 +120,9 @@ def order(
     Raises:
         ValueError: an unknown method or status.
     """
-    if options.jobs < 1:
-        raise ValueError(f"--jobs takes 1 or more, not {options.jobs}")
-    if options.scheduler and options.backend != "dask":
-        raise ValueError("--scheduler goes with --backend dask")
+    _check_numbers(options)
+    if options.scheduler is not None and (options.backend != "dask" or not options.scheduler):
+        raise ValueError("--scheduler ADDRESS goes with --backend dask")
     engine_of(options.backend, options.jobs, options.scheduler)
     methods = known_methods(split(options.methods) or default_methods())
     check_among("--force", split(options.force), methods)
@@ -151,11 +149,35 @@ def order(
     )
 
 
+def _check_numbers(options: argparse.Namespace) -> None:
+    """Refuses what no machine has, and what no record can hold."""
+    if options.jobs < 1:
+        raise ValueError(f"--jobs takes 1 or more, not {options.jobs}")
+    if options.jobs > JOBS_MOST:
+        raise ValueError(f"--jobs takes {JOBS_MOST} cells at once or less; {_cores()} cores here")
+    if abs(options.seed) > SEED_MOST:
+        raise ValueError(f"--seed takes a whole number between -{SEED_MOST} and {SEED_MOST}")
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
 def _memory(options: argparse.Namespace) -> int | None:
-    """Bytes a cell may hold: as asked, or its worker's share of this machine; None: no limit."""
-    if options.max_mem is None and not options.scheduler:
-        return int(SHARED * psutil.virtual_memory().total / options.jobs)
-    return options.max_mem or None
+    """Bytes a cell may hold: as asked, or its worker's share of this machine; None: no limit.
+
+    Raises:
+        ValueError: the share is too small for any cell.
+    """
+    if options.max_mem is not None or options.scheduler:
+        return options.max_mem or None
+    share = int(SHARED * psutil.virtual_memory().total / options.jobs)
+    if share < LEAST:
+        raise ValueError(
+            f"--jobs {options.jobs} leaves a cell {share / 2**20:.0f} MiB of memory: take fewer "
+            f"(this machine has {_cores()} cores), or say --max-mem"
+        )
+    return share
 
 
 def _device(asked: str) -> str:

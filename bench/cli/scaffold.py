@@ -1,8 +1,10 @@
 """Files to start a new method, suite or metric from."""
 
+import keyword
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -72,12 +74,15 @@ def start(what: str, name: str, folder: Path) -> list[str]:
         Lines to print: what was written, and the next commands.
 
     Raises:
-        ValueError: the name is no Python identifier in small letters, or a file exists.
+        ValueError: the name is no Python identifier in small letters, a module that can be imported
+            has it, or a file exists.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise ValueError(f"{name!r} is no name for a {what}: small letters, digits and _")
     kind, section = KINDS[what], f'[project.entry-points."condfip_bench.{what}s"]'
     package = kind.package if _is_checkout(folder) else ""
+    if not package and not (folder / f"{name}.py").exists() and find_spec(name):
+        raise ValueError(f"{name} is a module already, which {name}.py would hide: another name")
     module = f"{package}.{name}".lstrip(".")
     words = {"name": name, "title": _title(name), "constant": name.upper(), "module": module}
     words |= {"target": f"{module}:{kind.attribute(name)}", "entry": kind.entry(name)}

@@ -22,7 +22,7 @@ from bench.analysis.runs import locate, newest_run, published_runs
 from bench.analysis.submission import check_submission
 from bench.analysis.summary import amortization
 from bench.analysis.table import Table, metric_table
-from bench.cli.options import axes, chosen, shown, split
+from bench.cli.options import axes, chosen, plain, shown, split
 from bench.cli.scaffold import start
 from bench.metrics import METRICS
 from bench.registry import (
@@ -145,7 +145,7 @@ def table_command(options: argparse.Namespace) -> int:
 def _tables(frame: pd.DataFrame, options: argparse.Namespace) -> list[Table]:
     if options.amortization:
         return [amortization(frame)]
-    if options.like:
+    if options.like is not None:
         return [like(frame, options.like, options.missing)]
     there = metrics_of(frame)
     if options.metric and options.metric not in there:
@@ -227,8 +227,8 @@ def _both(first: list[Path], last: str, asked: Shown) -> list[pd.DataFrame]:
 def rebuild_command(options: argparse.Namespace) -> int:
     """Makes everything of a folder again from its records."""
     folder = locate(options.folder)
-    if options.publish:
-        for path in publish(folder, Path("results") / "published" / options.publish):
+    if options.publish is not None:
+        for path in publish(folder, Path("results") / "published" / plain(options.publish)):
             print(path)
         return OK
     _rebuild(folder)

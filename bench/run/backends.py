@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 Engine = Callable[[Iterator[Job]], Generator[Answer, None, None]]
 LOCAL = ("local", "threading")
 REGISTERED_BY = {"ray": "ray.util.joblib:register_ray", "spark": "joblibspark:register_spark"}
-LIVES, BATCH = 3, 4
-ALONE_S = 60.0
+LIVES, BATCH, ALONE_S = 3, 4, 60.0
 
 
 def engine_of(backend: str, workers: int, scheduler: str | None = None) -> Engine:
@@ -63,6 +62,8 @@ def _registered(backend: str) -> str:
         ValueError: no such backend. Unavailable: what it needs is not installed.
     """
     module, _, name = backend.rpartition(":")
+    if module and not module.replace(".", "_").isidentifier() or module.startswith("."):
+        raise ValueError(f"--backend: no module {module}; it is named as in an import, module:NAME")
     try:
         if module:
             importlib.import_module(module)
@@ -70,8 +71,8 @@ def _registered(backend: str) -> str:
             place, _, function = REGISTERED_BY[name].partition(":")
             getattr(importlib.import_module(place), function)()
     except ImportError as error:
-        needs = error.name or module or name
-        raise Unavailable(f"--backend {backend} needs {needs}, which is not installed") from error
+        what = f"--backend {backend} needs {error.name or module or name}"
+        raise Unavailable(f"{what}, which is not installed") from error
     if name not in BACKENDS:
         known = ", ".join(sorted({*LOCAL, "dask", *BACKENDS, *REGISTERED_BY}))
         raise ValueError(

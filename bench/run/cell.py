@@ -129,9 +129,11 @@ def module_of(method: str) -> str:
     """The module that a method's class is loaded from; nothing is imported.
 
     Raises:
-        ValueError: no method is registered under that name.
+        ValueError: no method is registered under that name, or it ends in `=`.
     """
-    base = method.partition("=")[0]
+    base, equals, checkpoint = method.partition("=")
+    if equals and not checkpoint:
+        raise ValueError(f"{method} names no checkpoint; {base} alone takes its own")
     if ":" in base:
         return base.partition(":")[0]
     if base not in _registered():

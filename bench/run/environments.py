@@ -144,7 +144,7 @@ def read_environments(words: Sequence[str], methods: Sequence[str]) -> Mapping[s
     Raises:
         ValueError: neither, a method that the run has not, or a file that is not there.
     """
-    found = {}
+    found: dict[str, Environment] = {}
     for word in words:
         name, equals, path = word.rpartition("=")
         if not equals and word.endswith(".toml"):

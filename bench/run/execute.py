@@ -91,12 +91,9 @@ def known_methods(asked: Sequence[str]) -> list[str]:
     """
     chosen = list_methods() if list(asked) == ["all"] else list(dict.fromkeys(asked))
     for name in chosen:
-        base = name.partition("=")[0]
-        if ":" in base:
-            module, _, found = base.partition(":")
-            defines(module, found, Path.cwd())
-        else:
-            module_of(name)
+        module = module_of(name)
+        if ":" in (base := name.partition("=")[0]):
+            defines(module, base.partition(":")[2], Path.cwd())
     return chosen
 
 

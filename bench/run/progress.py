@@ -91,7 +91,8 @@ class Progress:
         self.note(f"{status} {cell.method} on {cell.task.name} {record['run'].get('wall_s')} s")
         if status in FAILED:
             self.say(f"{status}: {cell.method} on {cell.task.name}: {reason}")
-        if not self.quiet and not self.live and time.monotonic() - self.last > LINE_EVERY_S:
+        late = time.monotonic() - self.last > LINE_EVERY_S and self.counts.total() < self.total
+        if late and not self.quiet and not self.live:  # the last line is said at the end
             self.last = time.monotonic()
             self.say(self.line())
 

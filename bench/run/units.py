@@ -16,12 +16,15 @@ def seconds(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """Bytes of 4G, 500M, 1.5g or 4GiB.
+    """Bytes of 4G, 500M, 1.5g or 4GiB; 0 is 0, and else it is a MiB or more.
 
     Raises:
         ValueError: it is none of these.
     """
-    return int(_amount(re.sub("I?B$", "", text.upper()), BYTES, 2.0**60))
+    amount = _amount(re.sub("I?B$", "", text.upper()), BYTES, 2.0**60)
+    if 0 < amount < BYTES["M"]:
+        raise ValueError(f"less than anything takes: {text}")
+    return int(amount)
 
 
 def _amount(text: str, units: dict, most: float) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from bench.analysis.board import page, reference_of
 from bench.analysis.results import read_results
-from bench.analysis.skill import ratios, score
+from bench.analysis.skill import ratios, score, tables
 from bench.cli.parser import main
 from tests.analysis.test_report import opened
 from tests.cli.test_cli import fails_with
@@ -70,7 +70,26 @@ def test_settings_of_one_scm_are_no_further_scms(tmp_path):
         for m, error in METHODS.items()
     ]
     text = page([write(tmp_path / "rows", many)])
-    assert "of 2 SCMs" in text and "n of 2." in text
+    assert "of 2 SCMs" in text and "n/2: the method has" in text
+
+
+def test_methods_with_half_of_the_scms_are_shown_on_those_that_they_share(tmp_path):
+    """Five of six SCMs have both; the one that only gp has is hard and does not count."""
+    many = [
+        record(m, {"noise": error}, index=i)
+        for m, error in METHODS.items()
+        for i in range(6)
+        if m != "linear" or i
+    ]
+    many = [r for r in many if r["key"]["method"] != "gp" or r["key"]["settings"]["index"]]
+    many += [record("gp", {"noise": 0.9}, index=0)]
+    frame = read_results(write(tmp_path / "some", many))
+    whole, shared, *_ = tables(ratios(frame, "noise", "marginal"), "noise", "marginal")
+    scores = [{row[0]: row[2].mean for row in part["table"].rows} for part in (whole, shared)]
+    assert scores[0]["gp"] == pytest.approx((0.1**5 * 0.9) ** (1 / 6))
+    assert scores[1] == pytest.approx({"gp": 0.1, "linear": 0.5, "marginal": 1.0})
+    assert shared["about"].startswith("5 SCMs")
+    assert {row[0]: row[1] for row in whole["table"].rows}["marginal"] == "control"
 
 
 def test_the_page_says_what_every_row_was_computed_with(runs, tmp_path, capsys):

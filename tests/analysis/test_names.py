@@ -1,6 +1,7 @@
 """Names of methods, columns and files may hold anything; what shows them holds together."""
 
 import hashlib
+import re
 from io import StringIO
 
 import pandas as pd
@@ -11,10 +12,22 @@ from bench.analysis.plots.kind import save
 from bench.analysis.render import FORMATS, render
 from bench.analysis.report import page
 from bench.analysis.table import metric_table
-from bench.run.shape import cell_of
+from bench.run.shape import cell_of, clean
 from tests.made_rows import made_run, record, write
 
 ODD = ("a|b", "two\nlines", "\x1b[31mred", "$x$", "$\\frac{$", "50% & #1_{}", "<b>bold</b>")
+ODD += ("a\\|b", "\\", "[a](javascript:b)", "`a`|", "_a_ *b*", "&lt;b&gt;", "\u202etxt", "|" * 9)
+
+
+def split_at_bars(line):
+    """The cells of a row, as a reader of Markdown sees them: a backslash takes what follows."""
+    return re.sub(r"\\.", lambda found: found[0].replace("|", "BAR"), line).split("|")
+
+
+def unescaped(cell):
+    """What such a reader shows for it, line breaks and escapes of terminals as spaces."""
+    plain = re.sub(r"\\([\\`*_(]|BAR)", r"\1", cell.strip()).replace("BAR", "|")
+    return plain.replace("&lt;", "<").replace("&amp;", "&")
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -25,8 +38,10 @@ def test_a_name_cannot_break_out_of_its_cell(name):
     for text in texts.values():
         assert all(line.isprintable() for line in text.split("\n"))
     rows = [line for line in texts["md"].split("\n") if line.startswith("|")]
-    assert len({line.replace("\\|", "").count("|") for line in rows}) == 1 and len(rows) == 4
-    assert "<b>" not in texts["md"]
+    assert {len(split_at_bars(line)) for line in rows} == {len(split_at_bars(rows[0]))}
+    assert len(rows) == 4
+    assert not re.search(r"<b>|\]\(|&lt;(?=;)|&(?!amp;|lt;| )", texts["md"])
+    assert unescaped(split_at_bars(rows[-1])[2]) == clean(name)
     body = texts["tex"].split(r"\midrule")[1].split(r"\bottomrule")[0].strip().split("\n")
     assert len([line for line in body if line.endswith(r"\\")]) == 2
     assert {line.replace(r"\&", "").count("&") for line in body if line.endswith(r"\\")} == {5}

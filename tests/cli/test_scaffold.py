@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli.parser import main
-from bench.cli.scaffold import KINDS
+from bench.cli.scaffold import KINDS, start
 
 SECTION = '[project.entry-points."condfip_bench.{}s"]'
 SECTIONS = "\n".join([*map(SECTION.format, KINDS), ""])
@@ -107,3 +107,10 @@ def test_a_strangers_package_joins_a_run_by_its_entry_points_alone(
     assert code == 0 and all(str(site) in file for file in files)
     table = (elsewhere / "out" / "tables" / "sway.md").read_text()
     assert "| lilt" in table and "| linear" in table and "Sway, in words" in table
+
+
+@pytest.mark.parametrize("name", ["numpy", "os", "json"])
+def test_no_file_hides_a_module_that_others_import(name, tmp_path):
+    with pytest.raises(ValueError, match=f"{name} is a module already"):
+        start("method", name, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from functools import partial
 
 import psutil
@@ -104,6 +105,32 @@ def test_every_engine_gives_the_same_bytes(backend, twenty, tmp_path):
         pytest.skip(str(error))  # a ray that does not start on a busy machine
     assert {r["result"]["status"] for r in given} == {"ok"}
     assert results(tmp_path) == twenty
+
+
+HUNDRED = [
+    Cell(task, METHODS[0], "cpu", find_suite("lorch").generator)
+    for task in load_suite("lorch", "smoke", scms=10)
+]
+
+
+@pytest.fixture(scope="module")
+def hundred(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hundred")
+    assert len(list(run_all(folder, engine_of("local", 1), HUNDRED))) == len(HUNDRED) == 100
+    return results(folder)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("backend", ["threading", "loky", "dask", "ray"])
+def test_a_hundred_cells_through_every_engine_are_the_same_bytes(backend, hundred, tmp_path):
+    pytest.importorskip({"threading": "joblib", **HANDS}[backend])
+    begun = time.monotonic()
+    try:
+        count = len(list(run_all(tmp_path, engine_of(backend, 2), HUNDRED)))
+    except ValueError as error:
+        pytest.skip(str(error))
+    print(f"{backend}: {count} cells in {time.monotonic() - begun:.0f} s")
+    assert results(tmp_path) == hundred
 
 
 def test_what_cannot_stream_keeps_records_after_each_batch(twenty, tmp_path):

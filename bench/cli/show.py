@@ -175,7 +175,7 @@ def plot_command(options: argparse.Namespace) -> int:
             lacking = ", ".join(run.name for run in runs)
             raise ValueError(f"plot {kind} needs {PLOTS[kind].needs}, which {lacking} lacks")
     folder = options.out or runs[0] / "figures"
-    for path in write_figures(frame, folder, options.kind or ()):
+    for path in write_figures(frame, folder, options.kind or (), bar()):
         print(path)
     return OK
 
@@ -186,7 +186,7 @@ def report_command(options: argparse.Namespace) -> int:
     if len(runs) == 1 and is_own(locate(runs[0])):
         path = write_own_page(locate(runs[0]))
     else:
-        path = write_report(runs, options.beside, shown(options), refits=not options.fast)
+        path = write_report(runs, options.beside, shown(options), not options.fast, bar())
     print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
     return OK
 
@@ -236,8 +236,9 @@ def rebuild_command(options: argparse.Namespace) -> int:
 
 
 def _rebuild(folder: Path) -> None:
-    made = write_outputs(folder)
-    page = write_own_page(folder) if is_own(folder) else write_report([folder], refits=False)
+    made = write_outputs(folder, bar=bar())
+    own = is_own(folder)
+    page = write_own_page(folder) if own else write_report([folder], refits=False, bar=bar())
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)
     told = ", ".join(f"{n} {status}" for status, n in made.counts.items())

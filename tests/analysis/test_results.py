@@ -98,6 +98,13 @@ def test_stale_and_spoilt_lines_are_left_out_and_told(run):
     assert any("spoilt records left out" in note for note in frame.attrs["notes"])
 
 
+def test_a_doubled_row_is_one_row(run):
+    before = read_results(run)
+    (run / FILE).write_bytes((run / FILE).read_bytes() * 2)
+    pd.testing.assert_frame_equal(read_results(run), before)
+    assert metric_table(read_results(run), "noise").rows == metric_table(before, "noise").rows
+
+
 def test_no_results_are_one_clear_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="no results in nowhere"):

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.analysis.compare import compare_runs
+from bench.analysis.outputs import Bar, plainly
 from bench.analysis.paper import compare_paper, pooled
 from bench.analysis.plots import PLOTS, kinds_for
 from bench.analysis.results import (
@@ -54,6 +55,7 @@ def write_report(
     beside: Run | None = None,
     shown: Shown = EVERYTHING,
     refits: bool = True,
+    bar: Bar = plainly,
 ) -> Path:
     """Writes a page, report.html in the folder of the first run.
 
@@ -61,12 +63,13 @@ def write_report(
         runs: folders or names of published runs, joined on settings.
         beside: a second run to compare with. shown: which rows.
         refits: whether to draw plots that fit methods again (about two minutes for a quick run).
+        bar: (kinds of plots, about) -> the same, while someone is told how far they are.
 
     Raises:
         ValueError: no results in a folder, or the runs share no problem.
     """
     path = locate(runs[0]) / "report.html"
-    write_text(path, page(runs, beside, shown, refits))
+    write_text(path, page(runs, beside, shown, refits, bar))
     return path
 
 
@@ -75,6 +78,7 @@ def page(
     beside: Run | None = None,
     shown: Shown = EVERYTHING,
     refits: bool = True,
+    bar: Bar = plainly,
 ) -> str:
     """The page as text; see `write_report`."""
     frame = read_results(runs, shown)
@@ -88,7 +92,7 @@ def page(
         summaries=[table for m in errors_of(frame) for table in _pooled(frame, m)],
         comparisons=_comparisons(frame, other),
         titles=TITLES,
-        plots=list(_plots(frame, refits)),
+        plots=list(_plots(frame, refits, bar)),
         failures=_failures(folders, frame),
         skipped=_skipped(frame),
         cells=_cells(frame),
@@ -163,10 +167,10 @@ def _linked(table: Table, frame: pd.DataFrame) -> dict[str, Any]:
     return {"table": table, "links": links}
 
 
-def _plots(frame: pd.DataFrame, refits: bool) -> Iterable[dict[str, str]]:
+def _plots(frame: pd.DataFrame, refits: bool, bar: Bar) -> Iterable[dict[str, str]]:
     if not metrics_of(frame):
         return
-    for name in kinds_for(frame, refits):
+    for name in bar(kinds_for(frame, refits), "drawing the page's plots"):
         drawing = PLOTS[name](frame)
         numbers = drawing.numbers.to_csv(index=False, float_format="%.4g")
         small = len(numbers) < 20_000

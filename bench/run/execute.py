@@ -28,6 +28,7 @@ from bench.run.records import (
     drifts,
     read_launches,
     read_records,
+    skips,
     sweep_temporaries,
     write_launches,
 )
@@ -242,9 +243,8 @@ class _Run:
     def _end(self, interrupted: bool) -> int:
         after = read_records(self.folder)
         mine = {cell.name for cell in self.cells}
-        statuses = Counter(
-            r["result"]["status"] for r in after.current if cell_of(r["key"]) in mine
-        )
+        records = [record for record in after.current if cell_of(record["key"]) in mine]
+        statuses = Counter(record["result"]["status"] for record in records)
         if interrupted:
             print(f"interrupted: {counts_of(statuses)}, of {len(self.cells)} cells")
             print(f"resume with: {self.order.command}", flush=True)
@@ -257,10 +257,10 @@ class _Run:
         if self.order.finish:
             self.order.finish(self.folder)
         self._say(f"cells: {counts_of(statuses)}")
+        for line in [*skips(records), *after.older]:
+            (self._say if statuses["ok"] else print)(line)
         if after.stale:
             self._say(f"{after.stale} older records of these cells are left out of tables")
-        for line in after.older:
-            self._say(line)
         if any(statuses[s] for s in FAILED):
             told = f"{counts_of(statuses)}: " if self.order.quiet else ""
             print(

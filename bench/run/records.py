@@ -22,7 +22,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -43,6 +43,7 @@ from bench.run.shape import (
 
 FILE, PACKED, LAUNCHES = "records.jsonl", "records.jsonl.gz", "run.json"
 DRIFT = 1e-3
+SKIPS_MOST = 5  # reasons told
 SPOILT_FILE = Path("logs") / "spoilt-lines.txt"
 
 
@@ -265,6 +266,20 @@ def read_launches(folder: Path) -> list[dict[str, Any]]:
     return (
         [launch for launch in found if isinstance(launch, dict)] if isinstance(found, list) else []
     )
+
+
+def skips(records: Iterable[Record]) -> list[str]:
+    """Why cells were skipped: a line for each reason, with its methods and how many cells."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        if record["result"]["status"] == "skipped":
+            found.setdefault(record["result"]["reason"], []).append(record["key"]["method"])
+    lines = [
+        f"skipped: {len(methods)} of {', '.join(sorted(set(methods)))}: {clean(reason)}"
+        for reason, methods in found.items()
+    ]
+    more = [f"skipped: {len(lines) - SKIPS_MOST} more reasons"] if len(lines) > SKIPS_MOST else []
+    return lines[:SKIPS_MOST] + more
 
 
 def write_launches(folder: Path, launches: list[dict[str, Any]]) -> None:

@@ -17,6 +17,7 @@ from bench.metrics.errors import node_residuals
 from bench.registry import Unavailable, find_suite, load_method, load_suite
 from bench.suites import chamber_rows
 from bench.suites.chamber_rows import DATA_DIR, LIGHTS, NAMES, REFERENCE, SENSORS, checksum, made
+from tests.run.running import main
 
 METHODS = ("linear", "lad")
 
@@ -150,6 +151,30 @@ def test_without_rows_the_suite_is_listed_and_its_cells_say_how_to_get_them(pack
     task = load_suite("chamber", "quick")[0]
     with pytest.raises(Unavailable, match=r"--data-dir DIR.*condfip-bench\[chamber\]"):
         task.problem()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("ModuleNotFoundError", 'or pip install "condfip-bench[chamber]" to download'),
+        ("ConnectionError", "could not download the light tunnel's rows: try again"),
+    ],
+)
+def test_a_run_without_rows_says_in_one_line_how_to_get_them(
+    tmp_path, monkeypatch, capsys, error, told
+):
+    """A package that is not there, or whose server does not answer, in whatever process asks."""
+    (tmp_path / "causalchamber").mkdir()
+    (tmp_path / "causalchamber" / "__init__.py").write_text(f"raise {error}()\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv(DATA_DIR, raising=False)
+    grid = ["--suite", "chamber", "--set", "scms=1", "--where", f"scenario={REFERENCE}"]
+    rest = ["--methods", "linear,lad", "--jobs", "1", "--quiet", "--out", str(tmp_path / "run")]
+    assert main([*grid, *rest]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("skipped: 2 of lad, linear: ") and "--data-dir DIR" in line
+    assert told in line
 
 
 def test_rows_are_downloaded_when_they_are_needed_and_once(package, monkeypatch):

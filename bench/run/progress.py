@@ -163,9 +163,9 @@ class Progress:
 def bar(quiet: bool = False) -> Callable[[Sequence[str], str], Iterable[str]]:
     """(names, about) -> the same names, one by one, while a bar says how far they are.
 
-    In a pipe one line says that it begins; `quiet` says nothing.
+    On standard error, which takes one line where it is a pipe; `quiet` says nothing.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def shown(names: Sequence[str], about: str) -> Iterable[str]:
         if not quiet and not console.is_terminal:

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import time
 from collections.abc import Iterable
@@ -12,7 +13,9 @@ import psutil
 
 TAG = "CONDFIP_BENCH_RUN"
 OWN = (b"Pss_Anon:", b"Pss_Shmem:")
-GONE_S = 5.0
+GONE_S, CLOCK_S = 5.0, 0.1
+# what Python's multiprocessing, loky and torch name; files that someone keeps there are theirs
+SHARED = re.compile(r" (/dev/shm/(?:psm_|sem\.|torch_)[^/\s]+)$", re.MULTILINE)
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -24,10 +27,36 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:
-    """Kills each, unless its number belongs to another process by now."""
-    for process in processes:
+    """Kills each, unless its number belongs to another process by now.
+
+    Semaphores and shared memory that these made, and no other process has mapped, go with them.
+    """
+    doomed = list(processes)
+    made = {path for process in doomed for path in _made(process)}
+    for process in doomed:
         with contextlib.suppress(psutil.Error):
             process.kill()
+    if made:
+        dead = {process.pid for process in doomed}
+        kept = {path for pid in psutil.pids() if pid not in dead for path in _shared(pid)}
+        for path in made - kept:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+def _made(process: psutil.Process) -> set[str]:
+    """What a process has mapped of `SHARED` that is younger than itself."""
+    with contextlib.suppress(psutil.Error, OSError):
+        born = process.create_time() - CLOCK_S
+        return {path for path in _shared(process.pid) if os.lstat(path).st_ctime >= born}
+    return set()
+
+
+def _shared(pid: int) -> set[str]:
+    """What of `SHARED` a process has mapped (Linux)."""
+    with contextlib.suppress(OSError):
+        return set(SHARED.findall(Path(f"/proc/{pid}/maps").read_text(errors="replace")))
+    return set()
 
 
 def kill_descendants(pid: int, spared: Iterable[int] = ()) -> bool:

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-from bench.run.family import descendants, own_memory
+from bench.run.family import descendants, kill, own_memory
 from bench.run.job import Ended, Limits
 from bench.run.processes import Child, Watch
 
@@ -29,6 +30,30 @@ def parent():
         yield process.pid
         for each in [*descendants(process.pid), psutil.Process(process.pid)]:
             each.kill()
+
+
+HOLDS = """
+import sys, time
+from multiprocessing.shared_memory import SharedMemory
+mine, yours = SharedMemory(create=True, size=100), SharedMemory(sys.argv[1])
+print(mine.name, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="wants shared memory that has names")
+def test_shared_memory_goes_with_whoever_made_it_and_no_other_does():
+    """The child is killed with the process that would clear up after it."""
+    ours = SharedMemory(create=True, size=100)
+    time.sleep(0.3)  # a child is younger than this by more than its clock's step
+    command = [sys.executable, "-c", HOLDS, ours.name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        theirs = Path("/dev/shm") / child.stdout.readline().strip()
+        assert theirs.name.startswith("psm_") and theirs.exists()
+        kill([*descendants(child.pid), psutil.Process(child.pid)])
+    assert not theirs.exists() and (Path("/dev/shm") / ours.name).exists()
+    ours.close()
+    ours.unlink()
 
 
 def watch(pid, mebibytes):

@@ -94,7 +94,8 @@ class Checkpoint:
     """Networks ready for use, and how they came to be.
 
     Attributes:
-        config: sizes and training settings. model: both networks.
+        config: sizes and training settings.
+        model: both networks.
         stages: for each trained stage its steps, datasets, seconds, device, commit.
         sha: of the file, "" before it is written.
     """

@@ -18,8 +18,10 @@ class Batch:
     """B datasets in units of their context's standard deviations.
 
     Attributes:
-        rows: context, then queries, [B, N, D]. target: F of all rows, [B, N, D].
-        adjacency: [B, D, D], row = parent. context: how many rows are context.
+        rows: context, then queries, [B, N, D].
+        target: F of all rows, [B, N, D].
+        adjacency: [B, D, D], row = parent.
+        context: how many rows are context.
         linear: which of the datasets have linear mechanisms, [B].
         pairs: how many of the queries, the last ones, are counterfactuals of the first ones.
     """

@@ -23,7 +23,8 @@ class Merged:
     """What became of runs that were merged.
 
     Attributes:
-        records: by their key, in the order of the runs. launches: of all runs, each once.
+        records: by their key, in the order of the runs.
+        launches: of all runs, each once.
         conflicts, notes: a line each.
     """
 

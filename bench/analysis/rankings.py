@@ -68,7 +68,8 @@ class Friedman:
     """Friedman's test and Nemenyi's critical difference of mean ranks.
 
     Attributes:
-        mean_ranks: {method: rank}, best first. chi2, p: of "all methods rank alike".
+        mean_ranks: {method: rank}, best first.
+        chi2, p: of "all methods rank alike".
         n: blocks.
         cd: mean ranks closer than this are not told apart at 5 %.
     """

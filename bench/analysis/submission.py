@@ -27,7 +27,9 @@ class Submission:
     """What a folder holds, once it was found sound.
 
     Attributes:
-        records: of its cells. launches: how many. tables: names of those that its records give.
+        records: of its cells.
+        launches: how many.
+        tables: names of those that its records give.
     """
 
     records: list[Record]

@@ -15,8 +15,9 @@ class Kind:
     """What `bench new-...` can start, and what it tells the user to type then.
 
     Attributes:
-        attribute: name -> what of the module is registered. package: where in this repository it
-            belongs, "" for nowhere. entry: name -> the name to register under.
+        attribute: name -> what of the module is registered.
+        package: where in this repository it belongs, "" for nowhere.
+        entry: name -> the name to register under.
         next: what to type at once; {target} is MODULE:ATTRIBUTE, {name} the name.
         then: what to type once it is installed.
     """

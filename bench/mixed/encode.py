@@ -15,7 +15,8 @@ class Encoder:
     the rows have but the first of these.
 
     Attributes:
-        parts: places of each column's numbers in an encoded row. width: of an encoded row.
+        parts: places of each column's numbers in an encoded row.
+        width: of an encoded row.
     """
 
     def __init__(self, data: Dataset) -> None:

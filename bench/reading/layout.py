@@ -20,8 +20,11 @@ class Layout:
     """How a text is cut: names of the header, one a column, and where its rows begin.
 
     Attributes:
-        separator: of cells. decimal: the mark in numbers. names: of the header, "" for none.
-        skipped: lines up to the first row. notes: a line for each thing unlike a plain table.
+        separator: of cells.
+        decimal: the mark in numbers.
+        names: of the header, "" for none.
+        skipped: lines up to the first row.
+        notes: a line for each thing unlike a plain table.
     """
 
     separator: str

@@ -46,7 +46,9 @@ class OpenTable(ABC):
     """A file of rows whose names are read.
 
     Attributes:
-        path: of the file. names: of its columns that have one. decimal: the mark in its numbers.
+        path: of the file.
+        names: of its columns that have one.
+        decimal: the mark in its numbers.
         found: a line for each thing that is unlike a plain table.
     """
 

@@ -21,7 +21,8 @@ class Job:
     Attributes:
         index: its number in the run.
         cell: names it, see `bench.run.shape.cell_of`.
-        task: pickled, for the process that scores. suite, settings: of the task.
+        task: pickled, for the process that scores.
+        suite, settings: of the task.
         method: as asked for.
         module: where its class is.
         device: where it may compute.
@@ -52,7 +53,8 @@ class Answer:
     """How a job ended, with all that a record of it needs.
 
     Attributes:
-        index, cell: of the job. status, reason: as in a record.
+        index, cell: of the job.
+        status, reason: as in a record.
         log: the whole text of a failure.
         facts: what the method said of itself, as far as it got: source, version, role, ...
         result: metrics, nodes, columns and seen_in_training, as far as they are known.

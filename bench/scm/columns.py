@@ -23,8 +23,11 @@ class Column:
     """The type of a table's column, and how its values are coded as numbers.
 
     Attributes:
-        kind: one of `KINDS`. dtype: of tables. levels: of a category, in their order, or what 0 and
-            1 stand for. ordered: whether the dtype says so. least: of a count, None: no bound.
+        kind: one of `KINDS`.
+        dtype: of tables.
+        levels: of a category, in their order, or what 0 and 1 stand for.
+        ordered: whether the dtype says so.
+        least: of a count, None: no bound.
     """
 
     kind: str = "float"

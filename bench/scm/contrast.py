@@ -25,7 +25,8 @@ class Contrast:
     """The effect on `outcome` of do(cause = high) in place of do(cause = low).
 
     Attributes:
-        cause, outcome: columns. low, high: values of the cause.
+        cause, outcome: columns.
+        low, high: values of the cause.
         true: effect on each query row, [N], in the outcome's units.
         unit: of errors, in the outcome's units.
     """

@@ -31,7 +31,9 @@ class Kernel:
     """Hyper-parameters of a kernel, all logarithms, variances in units of the child's variance.
 
     Attributes:
-        amplitude: a [G, S]. length: l [G, P]. linear: w [G, P].
+        amplitude: a [G, S].
+        length: l [G, P].
+        linear: w [G, P].
         own: c [G, P], or None for no components of one parent.
     """
 
@@ -75,7 +77,10 @@ class Parts:
     """Kernel between rows, all [G, N, M].
 
     Attributes:
-        powers: of e, one a scale. own: e_j of each audible parent j. bent: b. total: k.
+        powers: of e, one a scale.
+        own: e_j of each audible parent j.
+        bent: b.
+        total: k.
     """
 
     powers: list[Tensor]
@@ -182,8 +187,10 @@ class Process:
     """One node's process after its context: what it answers anywhere.
 
     Attributes:
-        hyper: of a group of one. rows: what the bent part is expanded in [R, P], and dual: its
-            weights [R]. line: weights of the parents [P]. level: of the constant [].
+        hyper: of a group of one.
+        rows: what the bent part is expanded in [R, P], and dual: its weights [R].
+        line: weights of the parents [P].
+        level: of the constant [].
     """
 
     hyper: Kernel
@@ -278,7 +285,8 @@ class Induced(Process):
     """Expanded in some of the rows, its constant and line exact (see `bench.scm.inducing`).
 
     Attributes:
-        inner: Cholesky factor of b between the rows. outer: of the features' precision.
+        inner: Cholesky factor of b between the rows.
+        outer: of the features' precision.
     """
 
     inner: Tensor

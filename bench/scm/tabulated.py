@@ -19,8 +19,11 @@ class Bumps:
     beyond them, and where bumps are very narrow, it is the sum itself.
 
     Attributes:
-        places, weights: [K]. length: of all. table: of grid steps, cubic coefficients [4, S], or
-            None. low: where the grid begins. step: of it.
+        places, weights: [K].
+        length: of all.
+        table: of grid steps, cubic coefficients [4, S], or None.
+        low: where the grid begins.
+        step: of it.
     """
 
     places: Tensor

@@ -76,7 +76,9 @@ class Bent:
     g is a rounded corner at the node's mean: of slope 1 far below it and 1 - loss far above.
 
     Attributes:
-        loss: of slope, [D], in 0 <= loss < 1. centre, unit: of f + z, [D]. spread: of z, [D].
+        loss: of slope, [D], in 0 <= loss < 1.
+        centre, unit: of f + z, [D].
+        spread: of z, [D].
     """
 
     loss: np.ndarray
@@ -109,7 +111,8 @@ class Line:
     """A node that follows one other: f = intercept + slope x_parent.
 
     Attributes:
-        parent: its number. slope, intercept: of the line.
+        parent: its number.
+        slope, intercept: of the line.
     """
 
     parent: int
@@ -122,7 +125,8 @@ class Mechanisms:
     """f of every node of a drawn SCM (batch of one, float64), some replaced by lines.
 
     Attributes:
-        scm: the drawn one. lines: {node: line}.
+        scm: the drawn one.
+        lines: {node: line}.
     """
 
     scm: BatchedSCM

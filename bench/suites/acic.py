@@ -38,7 +38,9 @@ class Births:
     """The births of one instance of the challenge, and their effects.
 
     Attributes:
-        names: of the covariates. x: covariates [N, P]. z, y: treatment and outcome, [N].
+        names: of the covariates.
+        x: covariates [N, P].
+        z, y: treatment and outcome, [N].
         effect: mu1 - mu0, [N].
     """
 
@@ -124,8 +126,9 @@ class AcicTask(Task):
     """One instance, its rows split into context and query.
 
     Attributes:
-        rows: of `TABLES`. n_context, n_query: rows; fewer begin more. index: of the instance, from
-            0 to 9.
+        rows: of `TABLES`.
+        n_context, n_query: rows; fewer begin more.
+        index: of the instance, from 0 to 9.
     """
 
     rows: str

@@ -23,7 +23,8 @@ class Held:
 
     Attributes:
         rows: their numbers in the table of complete rows, [N].
-        noise: that was abducted. left: x - E[x | parents], NaN where an estimate has none.
+        noise: that was abducted.
+        left: x - E[x | parents], NaN where an estimate has none.
         place: in the estimate's own distribution of x given its parents, from 0 to 1.
     """
 
@@ -44,7 +45,8 @@ class HeldTask(OwnTask):
     """One half of a table's rows is fitted, and the other one looked at row by row.
 
     Attributes:
-        fold: 0: the half that is scored too; 1: the other one. folder: of the file of what is left.
+        fold: 0: the half that is scored too; 1: the other one.
+        folder: of the file of what is left.
     """
 
     scm_free: ClassVar[frozenset[str]] = frozenset()

@@ -32,10 +32,11 @@ class LorchTask(Task):
         variant, scenario, shift, alpha, noise: see `bench.scm.prior.Family`; alpha multiplies
             ranges, the draws within them stay the same.
         graph_kind: of `GRAPH_KINDS`.
-        d: nodes. n_context, n_query: rows.
+        d: nodes.
+        n_context, n_query: rows.
         reach: of `REACHES`, how far interventions go.
-        density: edges per node. noise_scale, length_scale: of every node, see `Family`. 0: as the
-            prior draws them.
+        density: edges per node.
+        noise_scale, length_scale: of every node, see `Family`. 0: as the prior draws them.
     """
 
     variant: str

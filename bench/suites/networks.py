@@ -120,7 +120,9 @@ class NetworkTask(Task):
     """One draw of a network's rows and interventions.
 
     Attributes:
-        network: of `NETWORKS`. n_context, n_query: rows. reach: how far interventions go.
+        network: of `NETWORKS`.
+        n_context, n_query: rows.
+        reach: how far interventions go.
     """
 
     network: str

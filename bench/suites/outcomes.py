@@ -13,7 +13,9 @@ class Outcome:
     """What is averaged over rows: a node's mean, or the share of one of its levels.
 
     Attributes:
-        name: of a node, or NODE=LEVEL. j: the node's column. level: whose share, None: the mean.
+        name: of a node, or NODE=LEVEL.
+        j: the node's column.
+        level: whose share, None: the mean.
     """
 
     name: str

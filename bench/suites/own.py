@@ -26,8 +26,10 @@ class OwnTask(Task):
     """Half of a table's rows, drawn by seed, are context; the other half are query.
 
     Attributes:
-        table, graph: as given. every, adjacency: see `bench.reading.own.read_own`.
-        types: columns' types as given, joined by commas. missing: see `bench.reading.missing`.
+        table, graph: as given.
+        every, adjacency: see `bench.reading.own.read_own`.
+        types: columns' types as given, joined by commas.
+        missing: see `bench.reading.missing`.
         data: fingerprint of what was read, which names the task; where the files lie does not.
     """
 

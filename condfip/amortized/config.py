@@ -11,7 +11,8 @@ class ModelConfig:
     """The sizes of the network, as its checkpoint holds them.
 
     Attributes:
-        width: of its layers. rounds: answers in turn, each of which sees how the one before fits.
+        width: of its layers.
+        rounds: answers in turn, each of which sees how the one before fits.
         ridge: whether the first features are of the ridge residual (or of the child itself).
         scales: squared exponentials in the kernel, each with half the lengths of the one before.
         sites: whether rows get noise of their own (non-Gaussian noise).
@@ -39,8 +40,10 @@ class PriorConfig:
     Attributes:
         benchmark: share of tasks that are nodes of Lorch SCMs; the others are of the broad prior.
         noises: share of the benchmark's groups of nodes whose own noise may not be Gaussian.
-        rows: least and most context rows, log-uniform. queries: rows of each task that are scored.
-        nodes: of the benchmark's SCMs. parents: at most.
+        rows: least and most context rows, log-uniform.
+        queries: rows of each task that are scored.
+        nodes: of the benchmark's SCMs.
+        parents: at most.
         beyond: share of the queries that are moved beyond the range of the context.
     """
 
@@ -58,10 +61,15 @@ class Config:
     """A preset of sizes, data and training.
 
     Attributes:
-        rate: peak learning rate. warmup: steps. plateau: share of the run that the peak is held
-            for. cosine: 0, see `condfip.run.Settings`. clip: largest norm of a gradient.
+        rate: peak learning rate.
+        warmup: steps.
+        plateau: share of the run that the peak is held for.
+        cosine: 0, see `condfip.run.Settings`.
+        clip: largest norm of a gradient.
         numbers: kernel entries of a step (tasks times squared rows), so that steps cost alike.
-        tasks: at most in a step. ema: of the weights that are used. loss: of `LOSSES`.
+        tasks: at most in a step.
+        ema: of the weights that are used.
+        loss: of `LOSSES`.
         steps: after which the cosine ends, unless minutes are given.
     """
 

@@ -35,7 +35,9 @@ class Ridge:
     """The linear part in closed form.
 
     Attributes:
-        weights: [G, P]. gap: leave-one-out residuals, [G, N]. spread: their mean square, [G].
+        weights: [G, P].
+        gap: leave-one-out residuals, [G, N].
+        spread: their mean square, [G].
         chosen: which of `RIDGES`, by leave-one-out, [G].
         likelihood: log marginal likelihood a row of this linear model, its noise profiled, [G].
     """

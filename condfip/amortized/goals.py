@@ -27,9 +27,11 @@ class Goal:
     """One goal: where we should stand, and where we stand.
 
     Attributes:
-        where: what was measured. bar: what it should be at most. value: what it is, NaN where it
-            could not be measured. note: units, counts, or why not. met: whether it is enough, where
-            that is not told by value and bar.
+        where: what was measured.
+        bar: what it should be at most.
+        value: what it is, NaN where it could not be measured.
+        note: units, counts, or why not.
+        met: whether it is enough, where that is not told by value and bar.
     """
 
     where: str
@@ -59,9 +61,13 @@ class Bench:
     """Measures methods on tasks, each cell once.
 
     Attributes:
-        checkpoint: of ours. seed: of the suites. scms: of each graph kind. dims: of the graphs.
-        cache: folder where rivals' scores are kept between runs, None for none. figure: where the
-            front is drawn, None for nowhere. rows: of the goal of that name.
+        checkpoint: of ours.
+        seed: of the suites.
+        scms: of each graph kind.
+        dims: of the graphs.
+        cache: folder where rivals' scores are kept between runs, None for none.
+        figure: where the front is drawn, None for nowhere.
+        rows: of the goal of that name.
     """
 
     checkpoint: Path

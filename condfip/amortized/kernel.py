@@ -22,7 +22,10 @@ class Hyper:
     """Hyper-parameters, all logarithms, all variances in units of the child's variance.
 
     Attributes:
-        amplitude: a [G, S]. noise: [G]. length: l [G, P]. linear: w [G, P].
+        amplitude: a [G, S].
+        noise: [G].
+        length: l [G, P].
+        linear: w [G, P].
         stretch: log of each row's noise variance over `noise`, [G, N].
         shift: expected noise of each row over the noise's standard deviation, [G, N].
         own: c [G, P], None for a kernel without components of one parent.
@@ -154,11 +157,12 @@ class Fit:
     """How a node's Gaussian process meets its own context.
 
     Attributes:
-        fitted, trace: for each hyper-parameter the two halves of the marginal likelihood's slope,
-            a quadratic form in the data and a trace; in the order amplitudes and noise [G, S + 1],
+        fitted, trace: for each hyper-parameter the two halves of the marginal likelihood's slope, a
+            quadratic form in the data and a trace; in the order amplitudes and noise [G, S + 1],
             then lengths, linear variances and, where there are any, own variances [G, P, 2 or 3].
-        gap: leave-one-out residuals of the child, [G, N]. cavity: their variance without the
-            row's own noise, [G, N]. likelihood: log marginal likelihood a row, [G].
+        gap: leave-one-out residuals of the child, [G, N].
+        cavity: their variance without the row's own noise, [G, N].
+        likelihood: log marginal likelihood a row, [G].
         steepness: mean square slope of F along each parent, [G, P].
     """
 

@@ -29,8 +29,10 @@ class Line:
     """A constant and weights of the parents.
 
     Attributes:
-        weights: [G, 1 + P]. covariance: of the weights, [G, 1 + P, 1 + P]. gap: residuals of
-            left-out rows [G, N]. cavity: the variance of F behind them [G, N].
+        weights: [G, 1 + P].
+        covariance: of the weights, [G, 1 + P, 1 + P].
+        gap: residuals of left-out rows [G, N].
+        cavity: the variance of F behind them [G, N].
     """
 
     weights: Tensor

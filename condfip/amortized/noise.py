@@ -15,7 +15,9 @@ class Shape:
     """A distribution of mean 0 and variance 1.
 
     Attributes:
-        family: of `FAMILIES`. parameters: as drawn. draw: (shape, generator) -> draws in float64.
+        family: of `FAMILIES`.
+        parameters: as drawn.
+        draw: (shape, generator) -> draws in float64.
     """
 
     family: str

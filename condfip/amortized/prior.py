@@ -36,8 +36,11 @@ class Tasks:
     """Regressions in the units of their contexts' deviations.
 
     Attributes:
-        x: parents [B, N, P], zero where padded. f: truth [B, N]. y: f plus noise [B, N].
-        mask: [B, P] of true parents. context: how many of the rows are context.
+        x: parents [B, N, P], zero where padded.
+        f: truth [B, N].
+        y: f plus noise [B, N].
+        mask: [B, P] of true parents.
+        context: how many of the rows are context.
     """
 
     x: Tensor

@@ -23,9 +23,11 @@ class Scale:
     """How large one node's noise is, relative to its mean size.
 
     Attributes:
-        chance: p of the test that it is the same everywhere. weights: of the features, [K].
+        chance: p of the test that it is the same everywhere.
+        weights: of the features, [K].
         level: log of what makes the mean square over the context 1.
-        middle, width: of F over the context. many: whether parents have features of their own.
+        middle, width: of F over the context.
+        many: whether parents have features of their own.
     """
 
     chance: float

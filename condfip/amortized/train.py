@@ -96,8 +96,10 @@ class Pretraining:
     """What `condfip.run` needs to know of this model: see `condfip.run.Trainee`.
 
     Attributes:
-        config: the preset. model: the network. seed: of the tasks. history: of a checkpoint that
-            training went on from.
+        config: the preset.
+        model: the network.
+        seed: of the tasks.
+        history: of a checkpoint that training went on from.
     """
 
     config: Config

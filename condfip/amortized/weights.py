@@ -19,8 +19,10 @@ class Pretrained:
     """A trained network with its settings, ready for use.
 
     Attributes:
-        config: sizes and training settings. model: in float32. history: steps, tasks, seconds,
-            commit. sha: of the file.
+        config: sizes and training settings.
+        model: in float32.
+        history: steps, tasks, seconds, commit.
+        sha: of the file.
     """
 
     config: Config

@@ -14,12 +14,14 @@ class ModelConfig:
     """Sizes of the networks; the defaults are the published ones (Mahajan et al. 2025).
 
     Attributes:
-        width: E, of every token. hidden: of the feed-forward networks.
+        width: E, of every token.
+        hidden: of the feed-forward networks.
         encoder_layers: pairs of attention over samples and over nodes.
         encoder_heads, encoder_head: number and width of the encoder's heads.
         readout: hidden width of the encoder's noise head.
         dataset_layers: further pairs in the decoder, before pooling.
-        decoder_layers: adaptive layers. decoder_heads, decoder_head: everywhere in the decoder.
+        decoder_layers: adaptive layers.
+        decoder_heads, decoder_head: everywhere in the decoder.
         pooling: over samples, of `POOLINGS`; the published model takes the maximum.
         network: of `NETWORKS`; the former one has the shipped weights.
     """
@@ -44,11 +46,15 @@ class PriorConfig:
 
     Attributes:
         nodes, rows: a step draws one of each. rows counts the context.
-        queries: further rows that the decoder is scored on. interventions: share of these, at most
-            half, that are drawn under a do() with the noise of the others; published: none.
+        queries: further rows that the decoder is scored on.
+        interventions: share of these, at most half, that are drawn under a do() with the noise of
+            the others; published: none.
         tokens: nodes times context rows of a step, from which the number of datasets follows; 0
-            where the stage's batch decides. grow: steps until the longest contexts are drawn.
-        mechanisms: LIN, RFF. graph_kinds: of `bench.scm.graphs`. variant: lorch or causica.
+            where the stage's batch decides.
+        grow: steps until the longest contexts are drawn.
+        mechanisms: LIN, RFF.
+        graph_kinds: of `bench.scm.graphs`.
+        variant: lorch or causica.
     """
 
     nodes: tuple[int, ...] = (20,)
@@ -72,17 +78,26 @@ class StageConfig:
     """How one stage is trained; the defaults are the published ones.
 
     Attributes:
-        prior: of the data. batch: datasets a step. chunk: datasets held at once (accumulation).
-        rate: peak learning rate. warmup: steps. plateau: share of the run that the peak is held
-            for. steps: of the run, at whose end the cosine ends; published: 4 million datasets.
+        prior: of the data.
+        batch: datasets a step.
+        chunk: datasets held at once (accumulation).
+        rate: peak learning rate.
+        warmup: steps.
+        plateau: share of the run that the peak is held for.
+        steps: of the run, at whose end the cosine ends; published: 4 million datasets.
         cosine: steps after which a published schedule has come down, to rise again; 0: see steps.
-        betas, decay: of Adam. muon: orthogonalised updates of the matrices instead of Adam's.
-        ema: of the weights that are used. clip: largest norm of a gradient.
-        effect: weight in the decoder's loss of the error of effects, F under a do() minus F
-            without it, same noise; published: 0. effect_from: step at which it joins.
+        betas, decay: of Adam.
+        muon: orthogonalised updates of the matrices instead of Adam's.
+        ema: of the weights that are used.
+        clip: largest norm of a gradient.
+        effect: weight in the decoder's loss of the error of effects, F under a do() minus F without
+            it, same noise; published: 0.
+        effect_from: step at which it joins.
         mask_roots: whether roots, whose answers nobody uses, are left out of the loss, and nodes of
-            many parents weigh more; published: not. linear: weight of linear datasets' losses.
-        dropout: in the decoder. half: bfloat16 where the device is fast at it.
+            many parents weigh more; published: not.
+        linear: weight of linear datasets' losses.
+        dropout: in the decoder.
+        half: bfloat16 where the device is fast at it.
     """
 
     prior: PriorConfig = PriorConfig()

@@ -64,7 +64,8 @@ class Targets:
     """Nodes to answer for, and their parents, padded to P; all nodes of all datasets are numbered.
 
     Attributes:
-        node: numbers of the targets in 0 .. B D - 1, [T]. parent: of their parents, [T, P].
+        node: numbers of the targets in 0 .. B D - 1, [T].
+        parent: of their parents, [T, P].
         allowed: False at padding, [T, P].
     """
 
@@ -87,7 +88,8 @@ class Line:
     """norm(z C + P) = slope(z) C' + level(z) P' without the norm's own gain and bias.
 
     Attributes:
-        codebook, position: C', P' centred over the width, [B D, E]. condition: [B D, E].
+        codebook, position: C', P' centred over the width, [B D, E].
+        condition: [B D, E].
         slope, level: z / s(z) and 1 / s(z) of the parents of T targets, [T, M, 1, P].
     """
 

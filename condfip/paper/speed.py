@@ -43,7 +43,9 @@ class Figure:
     """One thing that is measured.
 
     Attributes:
-        name: for people. seconds: does it and says how long it took. goal: on two processor cores.
+        name: for people.
+        seconds: does it and says how long it took.
+        goal: on two processor cores.
         plain: the same by the paper's formulas as they stand (`condfip.paper.plain`).
     """
 

@@ -112,7 +112,10 @@ class Stage:
     """What `condfip.run` needs to know of Cond-FiP: see `condfip.run.Trainee`.
 
     Attributes:
-        name: of `LOSSES`. config: the preset. model: both networks. seed: of the data.
+        name: of `LOSSES`.
+        config: the preset.
+        model: both networks.
+        seed: of the data.
         history: records of the other stages and of what came before.
     """
 

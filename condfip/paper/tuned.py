@@ -50,8 +50,9 @@ class Refined:
     """A node after the step.
 
     Attributes:
-        place: the node, then its parents, [L]. start: their zero-shot codebook, position and
-            condition in each reading, [S, L, 3, E]. change: of these, alike.
+        place: the node, then its parents, [L].
+        start: their zero-shot codebook, position and condition in each reading, [S, L, 3, E].
+        change: of these, alike.
     """
 
     place: Tensor

@@ -16,9 +16,12 @@ class Check:
     """What was looked at, and what came out.
 
     Attributes:
-        kind: of check. of: node, edge, pair or question. says: the finding in words.
-        value: the number behind, NaN where there is none. p: of a test, corrected once judged, NaN
-            of what is no test. result: `OK`, `FAILS` or `UNTESTABLE`.
+        kind: of check.
+        of: node, edge, pair or question.
+        says: the finding in words.
+        value: the number behind, NaN where there is none.
+        p: of a test, corrected once judged, NaN of what is no test.
+        result: `OK`, `FAILS` or `UNTESTABLE`.
     """
 
     kind: str

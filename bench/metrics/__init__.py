@@ -113,6 +113,9 @@ def _of_draws(
 
 
 OF_PROBLEMS = ("graph_distance", "graph_missing", "graph_extra", "graph_reversed", "mmd_context")
+INTERVAL_SCORE, AVERAGE_OUTSIDE, ROWS_OUTSIDE = of_drawn_effects(
+    Contrast.interval_score, Contrast.outside, Contrast.rows_outside
+)
 PAIRS, OUTCOME = "pairs of nodes", "units of the outcome as the suite says"
 
 OWN: dict[str, Metric] = {
@@ -208,13 +211,13 @@ OWN: dict[str, Metric] = {
         unit=OUTCOME,
     ),
     "effect_interval": Metric(
-        of_drawn_effects(Contrast.interval_score),
+        INTERVAL_SCORE,
         "Interval score of the average effect's 90 % interval: width and what it misses",
         effect_drawn,
         unit=OUTCOME,
     ),
     "effect_outside": Metric(
-        of_drawn_effects(Contrast.outside),
+        AVERAGE_OUTSIDE,
         "Share of problems whose average effect lies outside its 90 % interval",
         effect_drawn,
         digits=2,
@@ -222,7 +225,7 @@ OWN: dict[str, Metric] = {
         aim=OUTSIDE,
     ),
     "effect_rows_outside": Metric(
-        of_drawn_effects(Contrast.rows_outside),
+        ROWS_OUTSIDE,
         "Share of rows whose effect lies outside its 90 % interval",
         effect_drawn,
         digits=2,

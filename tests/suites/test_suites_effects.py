@@ -10,6 +10,7 @@ from bench.registry import Unavailable, load_method, load_suite
 from bench.scm.contrast import Contrast
 from bench.suites import acic
 from bench.suites.files import DATA_DIR
+from bench.task import Dataset, Problem
 
 CASE = {"scenario": "LIN_IN", "graph_kind": "er", "n_context": 200, "n_query": 100}
 
@@ -46,6 +47,33 @@ def test_rows_are_thinned_to_what_can_be_held():
     few, asked = contrast(np.arange(5000.0)).thinned(rows)
     assert few.size * 100 <= 2**21 < 5000 * 10 * 100
     np.testing.assert_array_equal(asked.true, np.asarray(few.index, dtype=float))
+
+
+class Counting:
+    """An estimate with a name, which counts how often it is asked for draws."""
+
+    names = ("a", "y")
+
+    def __init__(self, effect):
+        self.effect, self.asked = effect, 0
+
+    def drawn(self, verb, df, do, count, seed):
+        self.asked += 1
+        rows = np.zeros((count, len(df), 2))
+        rows[:, :, 1] = self.effect * do["a"]
+        return rows
+
+
+def test_the_metrics_of_intervals_share_their_draws_and_no_other_estimates():
+    data = Dataset(np.zeros((2, 2)), ("a", "y"), np.eye(2, k=1, dtype=bool))
+    problem = Problem(data, np.zeros((2, 2)), contrast=contrast())
+    names = ("effect_interval", "effect_outside", "effect_rows_outside")
+    one, two = Counting(2.0), Counting(3.0)
+    first, second, again = (
+        [METRICS[name].value(problem, scm) for name in names] for scm in (one, two, one)
+    )
+    assert first == again == [0, 0, 1] and second == [10, 1, 0.5]
+    assert (one.asked, two.asked) == (4, 2)  # two ends an estimate, once more when asked again
 
 
 def problems(**axes):

@@ -52,14 +52,13 @@ class Contrast:
 
     def drawn(self, scm: SCM, rows: "pd.DataFrame") -> np.ndarray | None:
         """The effect on each row as SCMs see it that the data allow, [S, N]; None: none known."""
-        place = scm.names.index(self.outcome)
-        ends = [
-            scm.drawn("counterfactual", rows, {self.cause: value}, DRAWS, 0)
-            for value in (self.high, self.low)
-        ]
-        if ends[0] is None or ends[1] is None:
+        values = np.repeat([self.high, self.low], len(rows))
+        twice = rows.iloc[np.tile(np.arange(len(rows)), 2)]  # one question: SCMs are drawn once
+        ends = scm.drawn("counterfactual", twice, {self.cause: values}, DRAWS, 0)
+        if ends is None:
             return None
-        return self._checked((ends[0] - ends[1])[:, :, place])
+        high, low = np.split(ends[:, :, scm.names.index(self.outcome)], 2, axis=1)
+        return self._checked(high - low)
 
     def thinned(self, rows: "pd.DataFrame") -> tuple["pd.DataFrame", "Contrast"]:
         """Evenly spaced rows with their effects, so few that all draws of them can be held."""

@@ -127,13 +127,12 @@ def settle(do: Do | None, names: Sequence[str], n: int, seed: int = 0) -> Settle
 
 
 def _numbers(name: str, value: Any, n: int) -> np.ndarray | float:
-    wrong = ValueError(f"do({name}) needs {KINDS}, not {_short(value)}")
-    if value is None or isinstance(value, str | bytes):
-        raise wrong
     try:
+        if value is None or isinstance(value, str | bytes):
+            raise TypeError
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise wrong from None
+        raise ValueError(f"do({name}) needs {KINDS}, not {_short(value)}") from None
     if numbers.ndim > 1 or (numbers.ndim == 1 and len(numbers) != n):
         raise ValueError(f"do({name}) has shape {numbers.shape} for {n} rows: one number a row")
     if not np.isfinite(numbers).all():

@@ -73,7 +73,7 @@ def test_the_metrics_of_intervals_share_their_draws_and_no_other_estimates():
         [METRICS[name].value(problem, scm) for name in names] for scm in (one, two, one)
     )
     assert first == again == [0, 0, 1] and second == [10, 1, 0.5]
-    assert (one.asked, two.asked) == (4, 2)  # two ends an estimate, once more when asked again
+    assert (one.asked, two.asked) == (2, 1)  # both ends at once, and anew when asked again
 
 
 def problems(**axes):

@@ -69,9 +69,16 @@ def write_outputs(folder: Path, shown: Shown = EVERYTHING, bar: Bar = plainly) -
     return Outputs(tables_of(part), figures, frame.attrs["notes"], counts(part))
 
 
-def tables_of(frame: pd.DataFrame) -> list[Table]:
-    """A table a metric; incomplete pools are shown as n/N."""
-    return [metric_table(frame, metric, missing="show") for metric in metrics_of(frame)]
+def tables_of(frame: pd.DataFrame, metrics: Sequence[str] = ()) -> list[Table]:
+    """A table a metric, or of those named; incomplete pools are shown as n/N.
+
+    Raises:
+        ValueError: no cell has one of the metrics named.
+    """
+    there = metrics_of(frame)
+    if lacking := [metric for metric in metrics if metric not in there]:
+        raise ValueError(f"no cell has the metric {lacking[0]}; there are {', '.join(there)}")
+    return [metric_table(frame, metric, missing="show") for metric in metrics or there]
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -79,10 +86,15 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     write_text(path, frame.drop(columns=list(HIDDEN)).to_csv(index=False, lineterminator="\n"))
 
 
-def write_tables(frame: pd.DataFrame, folder: Path, forms: Iterable[str] = FORMATS) -> list[Path]:
-    """Every metric's table in every format."""
+def write_tables(
+    frame: pd.DataFrame,
+    folder: Path,
+    forms: Iterable[str] = FORMATS,
+    metrics: Sequence[str] = (),
+) -> list[Path]:
+    """Every metric's table, or those of the metrics named, in every format."""
     written = []
-    for table in tables_of(frame):
+    for table in tables_of(frame, metrics):
         for form in forms:
             written.append(folder / f"{table.name}.{form}")
             write_text(written[-1], render(table, form))
@@ -100,14 +112,18 @@ def write_figures(
     return [path for kind in drawn for path in save(PLOTS[kind](frame), folder, kind)]
 
 
-def publish(folder: Path, target: Path) -> list[Path]:
+def publish(folder: Path, target: Path, metrics: Sequence[str] = ()) -> list[Path]:
     """Writes a run as it is committed: run.json, packed current records and tables as Markdown.
 
     The packed file has the same bytes for the same records. Of absolute paths in commands the last
     step is kept.
 
+    Args:
+        folder: of the run. target: where to. metrics: whose tables are written; the others can
+            always be made from the records. All where none is named.
+
     Raises:
-        ValueError: the folder holds no results.
+        ValueError: the folder holds no results, or no cell has one of the metrics.
     """
     frame = read_results(folder)
     current = read_records(folder).current
@@ -116,7 +132,9 @@ def publish(folder: Path, target: Path) -> list[Path]:
     write_bytes(target / PACKED, packed)
     if launches := read_launches(folder):
         write_launches(target, [_without_places(launch) for launch in launches])
-    paths = write_tables(frame, target / "tables", ("md",))
+    paths = write_tables(frame, target / "tables", ("md",), metrics)
+    for other in set((target / "tables").glob("*.md")) - set(paths):
+        other.unlink()
     return [target / LAUNCHES, target / PACKED, *paths]
 
 

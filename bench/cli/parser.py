@@ -158,6 +158,8 @@ def _folder_options(add: Callable) -> None:
     rebuild.add_argument("folder", metavar="RUN", help=RUN)
     about = "write results/published/NAME instead: records packed, tables as Markdown"
     rebuild.add_argument("--publish", metavar="NAME", help=about)
+    about = "whose tables are published; default: all there are"
+    rebuild.add_argument("--metric", default="", metavar="A,B", help=about)
     about = "several runs as one; two results under one key are a conflict"
     merge = add("merge", show.merge_command, about)
     merge.add_argument("runs", nargs="+", metavar="RUN", help=f"two or more; {RUN}")

@@ -228,9 +228,11 @@ def rebuild_command(options: argparse.Namespace) -> int:
     """Makes everything of a folder again from its records."""
     folder = locate(options.folder)
     if options.publish is not None:
-        for path in publish(folder, Path("results") / "published" / plain(options.publish)):
-            print(path)
+        target = Path("results", "published", plain(options.publish))
+        print(*publish(folder, target, split(options.metric)), sep="\n")
         return OK
+    if options.metric:
+        raise ValueError("--metric names the tables to publish: give --publish NAME too")
     _rebuild(folder)
     return OK
 

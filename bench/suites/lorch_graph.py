@@ -118,7 +118,16 @@ LORCH_GRAPH = replace(
     kind=GraphTask,
     axes={**LORCH.axes, "given": GIVEN, "edits": EDITS, "discovery": ("r2sort",)},
     presets={
-        "smoke": [{"d": (10,), "scms": (1,), "n_context": (50,), "n_query": (50,), "edits": (2,)}],
+        "smoke": [
+            {
+                "scenario": ("RFF_IN", "LIN_OUT"),
+                "graph_kind": ("er", "ws"),
+                "scms": (1,),
+                "n_context": (50,),
+                "n_query": (50,),
+                "edits": (2,),
+            }
+        ],
         "quick": [{"d": (20,), "scms": (1,)}],
         "paper": [
             {"d": (10, 20, 50, 100), "scms": (3,), "edits": EDITS[:5]},

@@ -149,7 +149,7 @@ GAUSSIAN = Suite(
     name="networks",
     about="Published Gaussian networks of 44 to 107 nodes: what a method loses where all is lines",
     source="Opgen-Rhein and Strimmer 2007; Scutari et al. 2014, 2016; bnlearn repository",
-    licence="coefficients from a package under MIT; see bench/data/NETWORKS.md",
+    licence="coefficients: CC BY-SA 3.0, as others say (package: MIT); see bench/data/NETWORKS.md",
     kind=NetworkTask,
     axes={
         "network": tuple(NETWORKS),
@@ -160,7 +160,7 @@ GAUSSIAN = Suite(
     },
     choices={"network": tuple(NETWORKS), "reach": REACHES},
     presets={
-        "smoke": [{"scms": (1,), "n_context": (50,), "n_query": (50,)}],
+        "smoke": [{"network": ("magic-niab",), "scms": (1,), "n_context": (50,), "n_query": (50,)}],
         "quick": [{"scms": (3,)}],
         "paper": [{"n_context": (50, 100, 400)}],
     },

@@ -24,7 +24,7 @@ SCALE = replace(
         "n_query": (100,),
     },
     presets={
-        "smoke": [{"scenario": ("LIN_IN",), "d": (200,), "n_context": (50,), "n_query": (50,)}],
+        "smoke": [{"scenario": ("LIN_IN",), "d": (50,), "n_context": (50,), "n_query": (50,)}],
         "quick": [{"d": (200, 1000), "n_context": (400,)}, {"d": (200,), "n_context": (20000,)}],
         "paper": [{"scms": (3,)}],
     },

@@ -65,7 +65,15 @@ EFFECTS = replace(
     kind=EffectTask,
     axes={**LORCH.axes, "treatment": TREATMENTS},
     presets={
-        "smoke": [{"graph_kind": ("er", "ws"), "scms": (1,), "n_context": (50,), "n_query": (50,)}],
+        "smoke": [
+            {
+                "scenario": ("RFF_IN", "LIN_OUT"),
+                "graph_kind": ("er", "ws"),
+                "scms": (1,),
+                "n_context": (50,),
+                "n_query": (50,),
+            }
+        ],
         "quick": [{"graph_kind": ("er", "ws"), "scms": (3,)}],
         "paper": [{"d": (10, 20), "scms": (3,)}],
     },

@@ -137,6 +137,16 @@ def test_a_published_run_is_packed_and_named_in_place_of_a_folder(run, tmp_path,
     assert gzip.decompress((target / PACKED).read_bytes()).count(b"\n") == 7
 
 
+def test_tables_are_published_as_asked_and_no_older_ones_stay(run, tmp_path):
+    target = tmp_path / "published"
+    publish(run, target)
+    (target / "tables" / "older.md").write_text("of a metric that is no longer asked for")
+    publish(target, target, ["noise"])
+    assert [path.name for path in (target / "tables").iterdir()] == ["noise.md"]
+    with pytest.raises(ValueError, match="no cell has the metric residual; there are noise"):
+        publish(target, target, ["residual"])
+
+
 def test_a_published_run_names_no_folder_of_whoever_ran_it(run, tmp_path):
     (launch,) = read_launches(run)
     words = ["run", "--data-dir", "/home/me/a tunnel/", "--env=x=/opt/y.txt", "--out", "results/b"]

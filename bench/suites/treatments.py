@@ -60,7 +60,7 @@ def _thresholded(problem: Problem, cause: int, low: float, high: float) -> Probl
 EFFECTS = replace(
     LORCH,
     name="effects",
-    about="Average and individual effects of a treatment in the lorch SCMs, with intervals",
+    about="Effects of a treatment in the lorch SCMs: who tells averages, single rows, how surely",
     source="ours; SCMs of Lorch et al. 2022, table 3; see bench/docs/effects.md",
     kind=EffectTask,
     axes={**LORCH.axes, "treatment": TREATMENTS},

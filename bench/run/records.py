@@ -10,7 +10,7 @@ A line is a JSON object of four parts:
 - `run`: number of the launch in run.json, seconds, memory, threads, device, when it finished.
 - `sha`: sha256 of the canonical JSON of [key, result].
 
-The last line of a cell (suite, settings, method) is its record; lines of the same cell under
+The last line of a cell (suite, task, method) is its record; lines of the same cell under
 another key are stale. A last line without its line break is what a kill left: it never was a
 record. Any other line that is not as above is spoilt: it is named and counts for nothing.
 """
@@ -35,7 +35,6 @@ from bench.run.shape import (
     Record,
     Spoilt,
     canonical,
-    cell_of,
     check,
     clean,
     parse,
@@ -101,13 +100,19 @@ def read_records(folder: Path) -> Records:
         except Spoilt as error:
             spoilt.append(f"{path}, line {number}: {error}; the line counts for nothing")
             continue
-        cell = cell_of(record["key"])
+        cell = _asked(record)
         keys[cell, canonical(record["key"])] += 1
         last.pop(cell, None)
         last[cell] = record
     current = list(last.values())
     stale = keys.total() - sum(keys[cell, canonical(r["key"])] for cell, r in last.items())
     return Records(current, stale, spoilt, _older(current))
+
+
+def _asked(record: Record) -> str:
+    """Names a record's cell by its task, which axes that its suite has got since do not rename."""
+    key = record["key"]
+    return canonical([key["suite"], record["result"]["task"], key["method"]])
 
 
 def _older(current: list[Record]) -> list[str]:

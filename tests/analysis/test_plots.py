@@ -215,6 +215,10 @@ def test_error_against_reach_goes_from_inside_the_data_to_far_beyond():
     assert tuple(line["label"]) == reaches and line["mean"].is_monotonic_increasing
     axes = PLOTS["reach"].draw(numbers).axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == list(reaches)
+    fewer = numbers[(numbers["panel"] != numbers["panel"].iloc[-1]) | (numbers["label"] != "2")]
+    assert len(fewer) < len(numbers)
+    for axes in PLOTS["reach"].draw(fewer).axes:
+        assert [label.get_text() for label in axes.get_xticklabels()] in ([], list(reaches))
 
 
 def test_error_against_rows_has_the_papers_figures_beside():

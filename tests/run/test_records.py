@@ -57,6 +57,12 @@ def test_the_last_line_of_a_cell_wins_and_other_keys_are_stale(tmp_path):
     ]
 
 
+def test_an_axis_that_came_later_makes_no_second_cell(tmp_path):
+    later = made(settings={**made()["key"]["settings"], "reach": "quantile"})
+    found = written(tmp_path, line_of(made()), line_of(later))
+    assert found.current == [later] and found.stale == 1
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 2000))
 def test_a_torn_last_line_is_dropped_wherever_it_is_torn(tmp_path_factory, cut):

@@ -129,6 +129,7 @@ def draw_sweep(numbers: pd.DataFrame) -> Figure:
         here = (numbers["metric"] == metrics[i]) & (numbers["panel"] == columns[j])
         if here.any():
             _lines(axes, numbers[here])
+            _ticks(axes, numbers)
         else:
             axes.set_axis_off()
         axes.set_title(columns[j] if i == 0 else "", fontsize=10)
@@ -152,16 +153,21 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
             clipped(axes, above["x"], above["mean"], limit, look["color"])
     positive = (rows["x"] > 0).all() and rows["axis"].iloc[0] not in ("distance", "reach")
     aim = METRICS[rows["metric"].iloc[0]].aim
-    axes.set(xscale="log" if positive else "linear", yscale="log" if aim is None else "linear")
+    log = aim is None and (rows["mean"] > 0).all()  # unbiased estimators fall below 0
+    axes.set(xscale="log" if positive else "linear", yscale="log" if log else "linear")
     if aim is not None:
         axes.axhline(aim, color="#777777", linestyle=":", linewidth=0.8)
     if limit < np.inf:
         axes.set_ylim(top=limit)
-    ticks = sorted(set(rows["x"]))
-    labels = dict(zip(rows["x"], rows["label"], strict=True)) if "label" in rows else {}
+    if log:
+        plain_log(axes, "y")
+
+
+def _ticks(axes: Axes, numbers: pd.DataFrame) -> None:
+    """Of all panels, which share the axis, so that one with fewer places hides none."""
+    ticks = sorted(set(numbers["x"]))
+    labels = dict(zip(numbers["x"], numbers["label"], strict=True)) if "label" in numbers else {}
     axes.set_xticks(ticks, [labels.get(t, f"{t:g}") for t in ticks])
     if labels or len(ticks) > CROWDED:
         axes.tick_params("x", labelrotation=35)
     axes.set_xticks([], minor=True)
-    if aim is None:
-        plain_log(axes, "y")

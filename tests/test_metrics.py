@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from bench.metrics import METRICS
+from bench.metrics.comparable import comparable
+from bench.metrics.distances import energy, mmd, wasserstein
 from bench.registry import load_suite
+from bench.scm.columns import Column
 from bench.task import as_frame
 
 
@@ -92,3 +95,44 @@ def test_rows_that_metrics_draw_are_seeded_by_names_not_by_bytes():
         seeds += draws.seeds[:1]
     assert seeds[0] == seeds[1] != seeds[2]
     assert {METRICS[name].version for name in (*drawn, "mmd_intervention")} == {2}
+
+
+KINDS = (Column(), Column("category", "category", ("a", "b", "c")))
+
+
+def test_the_order_of_levels_changes_no_distance():
+    rng = np.random.default_rng(0)
+    x, y = (
+        np.column_stack([rng.normal(size=60), rng.integers(0, 3, 60), rng.integers(0, 3, 60)])
+        for _ in "xy"
+    )
+    columns = (KINDS[0], KINDS[1], KINDS[1])
+    found = []
+    for order in ([0, 1, 2], [2, 0, 1]):
+        first, second = (
+            np.column_stack([r[:, :2], np.take(order, r[:, 2].astype(int))]) for r in (x, y)
+        )
+        pair = comparable(first, second, columns)
+        found.append(
+            [mmd(pair.x, pair.y), energy(pair.x, pair.y)]
+            + [wasserstein(pair.x * pair.weight, pair.y * pair.weight)]
+        )
+    assert found[0] == pytest.approx(found[1])
+
+
+def test_two_levels_are_as_far_apart_as_yes_and_no():
+    rng = np.random.default_rng(0)
+    x, y = (np.column_stack([rng.normal(size=50), rng.random(50) < p]) for p in (0.3, 0.6))
+    named, plain = (comparable(x, y, columns) for columns in ((KINDS[0], KINDS[1]), ()))
+    assert mmd(named.x, named.y) == pytest.approx(mmd(plain.x, plain.y))
+    assert energy(named.x, named.y) == pytest.approx(energy(plain.x, plain.y))
+    told = wasserstein(named.x * named.weight, named.y * named.weight)
+    assert told == pytest.approx(wasserstein(plain.x, plain.y))
+    assert (plain.weight == 1).all()
+
+
+def test_rows_at_random_are_as_far_apart_in_a_category_as_in_a_number():
+    rows = np.repeat([0.0, 1, 2], [20, 50, 30])[:, None]
+    pair = comparable(rows, rows, KINDS[1:])
+    gap = np.square(pair.x[:, None] - pair.x[None]).sum(2)
+    assert gap.mean() == pytest.approx(2, rel=0.01)

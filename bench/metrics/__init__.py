@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.metrics.comparable import Pair, comparable
 from bench.metrics.conditions import (
     Condition,
     additive_noise,
@@ -50,40 +51,47 @@ from bench.task import Problem, as_frame, seed_of
 
 def mmd_query(problem: Problem, estimate: SCM) -> float:
     """Rows generated from Gaussian noise fitted to the context's residuals against query rows."""
-    return mmd(*_standardised(_generated(problem, estimate), problem.query_rows))
+    pair = _pair(problem, _generated(problem, estimate), problem.query_rows)
+    return mmd(pair.x, pair.y)
 
 
 def mmd_intervention(problem: Problem, estimate: SCM) -> float:
     """Rows drawn under interventions, as those of `mmd_query`, against the true ones; average."""
-    pairs = [(_generated(problem, estimate, i.do), i.rows) for i in problem.interventions]
-    return float(np.mean([mmd(*_standardised(rows, true.to_numpy())) for rows, true in pairs]))
+    drawn = [(_generated(problem, estimate, i.do), i.rows) for i in problem.interventions]
+    pairs = [_pair(problem, rows, true.to_numpy()) for rows, true in drawn]
+    return float(np.mean([mmd(pair.x, pair.y) for pair in pairs]))
 
 
 def mmd_query_unbiased(problem: Problem, estimate: SCM) -> float:
     """As `mmd_query`, by the unbiased U-statistic; 0 on average for a perfect model."""
-    return mmd(*_standardised(_generated(problem, estimate), problem.query_rows), biased=False)
+    pair = _pair(problem, _generated(problem, estimate), problem.query_rows)
+    return mmd(pair.x, pair.y, biased=False)
 
 
 def energy_query(problem: Problem, estimate: SCM) -> float:
     """The rows of `mmd_query` against query rows by their energy distance."""
-    return energy(*_standardised(_generated(problem, estimate), problem.query_rows))
+    pair = _pair(problem, _generated(problem, estimate), problem.query_rows)
+    return energy(pair.x, pair.y)
 
 
 def wasserstein_query(problem: Problem, estimate: SCM) -> float:
-    """The rows of `mmd_query` against query rows, node by node."""
-    return wasserstein(*_standardised(_generated(problem, estimate), problem.query_rows))
+    """The rows of `mmd_query` against query rows, node by node; of a category the mass moved."""
+    pair = _pair(problem, _generated(problem, estimate), problem.query_rows)
+    return wasserstein(pair.x * pair.weight, pair.y * pair.weight)
 
 
 def mmd_reconstruction(problem: Problem, estimate: SCM) -> float:
     """Context rows rebuilt from their inferred noise against query rows."""
     context = as_frame(problem.data.rows, problem.data.names)
     rows = estimate.generate(estimate.noise(context))
-    return mmd(*_standardised(checked(rows, problem.data.rows), problem.query_rows))
+    pair = _pair(problem, checked(rows, problem.data.rows), problem.query_rows)
+    return mmd(pair.x, pair.y)
 
 
 def mmd_context(problem: Problem, _: SCM) -> float:
     """Context rows against query rows: what a perfect model would reach on average."""
-    return mmd(*_standardised(problem.data.rows, problem.query_rows))
+    pair = _pair(problem, problem.data.rows, problem.query_rows)
+    return mmd(pair.x, pair.y)
 
 
 def _generated(problem: Problem, estimate: SCM, do: Any = None) -> np.ndarray:
@@ -97,12 +105,8 @@ def _generated(problem: Problem, estimate: SCM, do: Any = None) -> np.ndarray:
     return checked(rows, problem.query_rows)
 
 
-def _standardised(rows: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets, each column in units of its deviation over both; a clamped one is left out."""
-    both = np.vstack([rows, true])
-    free = both.min(0) < both.max(0)
-    unit = both[:, free].std(0, ddof=1)
-    return rows[:, free] / unit, true[:, free] / unit
+def _pair(problem: Problem, rows: np.ndarray, true: np.ndarray) -> Pair:
+    return comparable(rows, true, problem.data.columns)
 
 
 def _of_draws(

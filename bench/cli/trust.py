@@ -11,6 +11,7 @@ import pandas as pd
 from bench.analysis.answers import Answered
 from bench.analysis.render import render
 from bench.analysis.trust import check_all, failed, trust_lines, trust_table, write_trust
+from bench.run.environment import one_thread
 from bench.run.execute import Order, execute
 from bench.run.fingerprint import fingerprint_of
 from bench.run.records import read_records, write_text
@@ -43,7 +44,8 @@ def trust(
     method, halves = judged(fits), split(data.rows, task.seed)
     held = _held(order, task, data, method, folder) if method else None
     rows = _rows_under(questions, folder, method)
-    checks = check_all(data, halves, held, questions, rows, task.seed)
+    with one_thread():  # many small systems: more threads would wait for each other
+        checks = check_all(data, halves, held, questions, rows, task.seed)
     write_trust(checks, folder, task.name, method)
     text = render(trust_table(checks, method))
     write_text(folder / "tables" / "trust.md", text)

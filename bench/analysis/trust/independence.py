@@ -61,16 +61,21 @@ def hsic(a: Kernel, b: Kernel) -> float:
 
 
 def growth(noise: np.ndarray, parent: np.ndarray) -> float:
-    """The p-value of noise [N] whose size does not change with a parent [N] (Glejser 1969).
+    """The p-value of noise [N] whose size does not change along a parent [N].
 
-    The greater one of the correlation of values and that of ranks, so that few rows decide nothing.
+    The correlation of normal scores: of ranks alone, so that few rows decide nothing, and near the
+    score test of Breusch and Pagan where noise and parent are normal.
+
+    Source:
+        Klotz, "Nonparametric tests for scale", Annals of Mathematical Statistics 1962.
     """
-    from scipy.stats import pearsonr, spearmanr
+    from scipy.stats import norm, pearsonr, rankdata
 
-    size = np.abs(noise - np.median(noise))
+    size, n = np.abs(noise - np.median(noise)), len(noise) + 1
     if np.ptp(size) == 0 or np.ptp(parent) == 0:
         return 1.0
-    return float(max(pearsonr(size, parent).pvalue, spearmanr(size, parent).pvalue))
+    square = np.square(norm.ppf((1 + rankdata(size) / n) / 2))
+    return float(pearsonr(square, norm.ppf(rankdata(parent) / n)).pvalue)
 
 
 def covariance(a: np.ndarray, b: np.ndarray) -> float:
@@ -111,11 +116,14 @@ def smooth_residuals(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     for length in LENGTHS:
         waves = np.cos(x @ directions / (length * x.shape[1] ** 0.5) + phases)
         design = np.column_stack([x, waves * (2 / FEATURES) ** 0.5])
-        u, s, _ = np.linalg.svd(design - design.mean(0), full_matrices=False)
+        design -= design.mean(0)
+        squares, axes = np.linalg.eigh(design.T @ design)  # cheaper than singular values
+        along = design @ axes
+        told = along.T @ y
         for ridge in RIDGES:
-            share = s**2 / (s**2 + ridge)
-            leverage = np.square(u) @ share + 1 / n
-            trial = (y - u @ (share[:, None] * (u.T @ y))) / (1 - leverage).clip(1e-6)[:, None]
+            share = 1 / (squares.clip(0) + ridge)
+            leverage = np.square(along) @ share + 1 / n
+            trial = (y - along @ (share[:, None] * told)) / (1 - leverage).clip(1e-6)[:, None]
             error = np.square(trial).mean(0)
             better = error < best
             left[:, better], best[better] = trial[:, better], error[better]

@@ -63,6 +63,20 @@ def test_what_a_regression_leaves_is_the_noise():
     assert alone[0] == pytest.approx(y[0] - y[1:].mean(0))
 
 
+@pytest.mark.parametrize("heavy", [False, True])
+def test_noise_that_grows_is_seen_by_ranks_and_few_rows_decide_nothing(heavy):
+    rng = np.random.default_rng(0)
+    even, grown = [], []
+    for _ in range(300):
+        x, u = rng.standard_normal((2, 400))
+        x, u = (np.exp(2 * x), np.exp(u)) if heavy else (x, u)
+        even.append(growth(u, x))
+        grown.append(growth(u * (1 + (x - x.min()) / np.ptp(x)), x))
+    assert 0.02 <= np.mean(np.array(even) < 0.05) <= 0.08
+    if not heavy:  # at best 88 % at 5 %: twice the number of rows times the variance of log sizes
+        assert np.mean(np.array(grown) < 0.05) >= 0.8
+
+
 def test_covariance_of_what_is_left_and_growth_are_tests_of_a_mean():
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, 500))

@@ -31,6 +31,7 @@ SLOW = (
     "scikit-learn",
     "dowhy",
     "own-data",
+    "real-table",
 )
 NEEDS = {"dowhy": "dowhy"}  # a page: a package that is an extra
 
@@ -39,7 +40,8 @@ OFFLINE = "(from versions: none)"  # pip's words where it reaches no index
 
 
 def run(file, language, code, shared, capsys):
-    """Writes a file, runs commands, or executes Python, as a reader would."""
+    """Writes a file, runs commands, or executes Python, as a reader would; what was printed."""
+    said = ""
     if file:
         Path(file).write_text(code)
     elif language == "python":
@@ -54,6 +56,8 @@ def run(file, language, code, shared, capsys):
             if OFFLINE in told.err:
                 pytest.skip(told.err)
             assert ended == 0, f"{line}: {told.out}{told.err}"
+            said += told.out + told.err
+    return said
 
 
 def pages():
@@ -69,9 +73,11 @@ def pages():
 def test_a_page_runs_as_printed(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    before, shared = set(sys.modules), {}
+    before, shared, said = set(sys.modules), {}, ""
     for file, language, code in BLOCK.findall(page.read_text()):
-        run(file, language, code, shared, capsys)
+        said += run(file, language, code, shared, capsys)
+    verdicts = re.findall(r"^trust: .*$", page.read_text(), re.MULTILINE)
+    assert [line for line in verdicts if line not in said] == []
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]

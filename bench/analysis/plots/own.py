@@ -162,6 +162,7 @@ def draw_mechanisms(data: Dataset, curves: Curves) -> Figure | None:
                         lw=0,
                     )
         _name_axes(part, parent, child)
+        _name_levels(part, _kind(data, parent))
     return with_legend(figure, *axes)
 
 
@@ -179,14 +180,14 @@ def draw_distributions(
     figure, axes = panels(len(nodes), width=3.4, height=2.3, columns=3)
     for part, node in zip(axes, nodes, strict=True):
         column = data.rows[:, data.names.index(node)]
-        kind = (data.columns or (FLOAT,) * len(data.names))[data.names.index(node)]
+        kind = _kind(data, node)
         tables = {m: _codes(kind, table[node]) for m, table in rows.items()}
         inside = np.concatenate([np.quantile(v, [0.005, 0.995]) for v in tables.values()])
         low, high = min(column.min(), inside.min()), max(column.max(), inside.max())
         bins = np.linspace(low, high if high > low else low + 1, BINS + 1).tolist()
         if kind.discrete:
             bins = (np.arange(len(kind.levels) + 1) - 0.5).tolist()
-            part.set_xticks(range(len(kind.levels)), [_short(level) for level in kind.levels])
+        _name_levels(part, kind)
         part.hist(column, bins, density=True, color=GREY, alpha=0.45, label="observed")
         for method, values in tables.items():
             colour = style(method)["color"]
@@ -199,6 +200,16 @@ def draw_distributions(
         _name_axes(part, node, "")
         part.set_yticks([])
     return with_legend(figure, *axes)
+
+
+def _kind(data: Dataset, node: str) -> Column:
+    return data.columns[data.names.index(node)] if data.columns else FLOAT
+
+
+def _name_levels(axes: Axes, kind: Column) -> None:
+    """Names of levels in place of their codes."""
+    if kind.discrete:
+        axes.set_xticks(range(len(kind.levels)), [_short(level) for level in kind.levels])
 
 
 def _codes(kind: Column, values: pd.Series) -> np.ndarray:

@@ -67,7 +67,7 @@ def check_graph(data: Dataset, seed: int = 0) -> list[Check]:
         parents = ", ".join(str(data.names[k]) for k in np.flatnonzero(data.adjacency[:, j]))
         given = f" given {parents}" if parents else ""
         of = f"{data.names[j]}, {data.names[i]}"
-        checks.append(Check("independences", of, f"independent{given}", p, p))
+        checks.append(Check("independences", of, f"the graph says independent{given}", p, p))
     share = _violated(found)
     permuted = permuted_shares(data, seed)
     words = f"{share:.0%} of {len(found)} independences violated, each at 5 %"

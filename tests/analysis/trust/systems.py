@@ -56,10 +56,11 @@ def faults(df, edges, method="linear"):
     return {check.kind for check in failed(check_all(*looked_at(df, edges, method)))}
 
 
-def doubled(rng, n=400):
+def doubled(rng, n=400, normal=False):
     """y = x + noise whose deviation doubles over the range of x."""
-    x = rng.uniform(-1, 1, n)
-    return pd.DataFrame({"x": x, "y": 2 * x + rng.standard_normal(n) * (1.5 + 0.5 * x)})
+    x = rng.standard_normal(n) if normal else rng.uniform(-1, 1, n)
+    spread = 1 + (x - x.min()) / np.ptp(x)
+    return pd.DataFrame({"x": x, "y": 2 * x + rng.standard_normal(n) * spread})
 
 
 def confounded(rng, n=400, r=0.4):

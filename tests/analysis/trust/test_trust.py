@@ -220,6 +220,7 @@ def test_strict_ends_with_3_where_a_check_fails(run, capsys):
 
 FAULTS = {
     "size of noise": lambda rng: (doubled(rng), [("x", "y")], "linear"),
+    "size of noise, normal parent": lambda rng: (doubled(rng, normal=True), [("x", "y")], "linear"),
     "hidden cause": lambda rng: (confounded(rng), [("x", "a"), ("y", "b")], "linear"),
     "v-structure": lambda rng: (
         table(rng, FORK, waved=False, noise=1),
@@ -249,13 +250,26 @@ def test_a_right_model_seldom_fails():
     assert share_failing(RIGHT["linear"], 10) <= 0.2
 
 
+# of 80 %; the score test with the right form, at a third of 5 %, sees 77 % of the second one
+LEAST = {"size of noise, normal parent": 0.7}
+
+
+def said(name, share, capsys):
+    with capsys.disabled():
+        print(f"\n{name}: a check fails in {share:.1%} of 200 tables")
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("fault", FAULTS)
-def test_power(fault):
-    assert share_failing(FAULTS[fault], 200) >= 0.8
+def test_power(fault, capsys):
+    share = share_failing(FAULTS[fault], 200)
+    said(fault, share, capsys)
+    assert share >= LEAST.get(fault, 0.8)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("system", RIGHT)
-def test_level(system):
-    assert share_failing(RIGHT[system], 200) <= 0.07
+def test_level(system, capsys):
+    share = share_failing(RIGHT[system], 200)
+    said(f"a right model, {system}", share, capsys)
+    assert share <= 0.07

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DEPTHS = (2, 4)
 ROUNDS = 120
 FOLDS = 3
+MOST_ROWS = 20_000  # by which depth and rounds are chosen
 SHARED = {
     "learning_rate": 0.1,
     "min_samples_leaf": 10,
@@ -80,8 +81,9 @@ class Voting:
         """With the depth and rounds of the least cross-validated log loss; none may be best."""
         if not x.shape[1] or np.bincount(codes, minlength=count).max() == len(codes):
             return cls(DEPTHS[0], 0, x, codes, count)
-        folds = list(KFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(x))
-        losses = np.array([_loss_path(x, codes, count, depth, folds) for depth in DEPTHS])
+        some, few = _spaced(x), _spaced(codes)
+        folds = list(KFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(some))
+        losses = np.array([_loss_path(some, few, count, depth, folds) for depth in DEPTHS])
         depth, rounds = np.unravel_index(losses.argmin(), losses.shape)
         return cls(DEPTHS[depth], int(rounds), x, codes, count)
 
@@ -116,10 +118,16 @@ def _loss_path(x: np.ndarray, codes: np.ndarray, count: int, depth: int, folds: 
 
 def boosted(parents: np.ndarray, child: np.ndarray, seed: int) -> Trees:
     """The depth and the number of rounds with the least cross-validated error, refitted."""
-    folds = list(KFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(parents))
-    errors = np.array([_path(parents, child, depth, folds) for depth in DEPTHS])
+    some, few = _spaced(parents), _spaced(child)
+    folds = list(KFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(some))
+    errors = np.array([_path(some, few, depth, folds) for depth in DEPTHS])
     depth, rounds = np.unravel_index(errors.argmin(), errors.shape)
     return Trees(DEPTHS[depth], int(rounds) + 1, parents, child)
+
+
+def _spaced(rows: np.ndarray) -> np.ndarray:
+    """All rows, or evenly spaced ones where they are more than `MOST_ROWS`."""
+    return rows[:: -(-len(rows) // MOST_ROWS)]
 
 
 def _path(parents: np.ndarray, child: np.ndarray, depth: int, folds: list) -> np.ndarray:

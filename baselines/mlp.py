@@ -18,6 +18,8 @@ HELD_OUT = 0.2
 LEARNING_RATE = 1e-2
 WEIGHT_DECAY = 1e-3
 STEPS, BATCH, CHECK_EVERY = 600, 64, 25
+MOST_CHECKED = 10_000  # rows, held in and out, on which a stop is decided
+CELLS = 2**26  # hidden numbers at a time: 256 MiB
 
 
 class MLP(AdditiveMethod):
@@ -56,9 +58,12 @@ class Networks:
         members = [self.place[j] * MEMBERS + m for j in nodes for m in range(MEMBERS)]
         inputs = [self.parents[j] for j in nodes for _ in range(MEMBERS)]
         width = self.weights[0].shape[1]
-        x = torch.from_numpy(padded_parents(z.astype(np.float32), inputs, width))
-        outputs = forward(x, [w[members] for w in self.weights])
-        return outputs.view(len(nodes), MEMBERS, -1).mean(1).T.double().numpy()
+        weights, small = [w[members] for w in self.weights], z.astype(np.float32)
+        outputs = [
+            forward(torch.from_numpy(padded_parents(small[part], inputs, width)), weights)
+            for part in blocks(len(z), len(inputs))
+        ]
+        return torch.cat(outputs, 1).view(len(nodes), MEMBERS, -1).mean(1).T.double().numpy()
 
 
 def initial(inputs: list[np.ndarray], generator: torch.Generator) -> list[Tensor]:
@@ -118,5 +123,15 @@ def train_networks(
 
 @torch.no_grad()
 def held_out_error(x: Tensor, y: Tensor, train: Tensor, weights: list[Tensor]) -> Tensor:
-    """Sum of squared errors on the rows held out, [G]."""
-    return ((1 - train) * (forward(x, weights) - y).square()).sum(1)
+    """Sum of squared errors on the rows held out, of the first `MOST_CHECKED` rows, [G]."""
+    parts = blocks(min(x.shape[1], MOST_CHECKED), len(x))
+    errors = [
+        ((1 - train[:, k]) * (forward(x[:, k], weights) - y[:, k]).square()).sum(1) for k in parts
+    ]
+    return torch.stack(errors).sum(0)
+
+
+def blocks(rows: int, networks: int) -> list[slice]:
+    """Rows of which all networks' hidden layers hold `CELLS` numbers at most."""
+    size = max(1, CELLS // (networks * WIDTH))
+    return [slice(start, min(start + size, rows)) for start in range(0, max(rows, 1), size)]

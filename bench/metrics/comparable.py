@@ -29,7 +29,7 @@ def comparable(x: np.ndarray, y: np.ndarray, columns: Sequence[Column] = ()) -> 
         columns: types of the columns, () where all are numbers.
     """
     both = np.vstack([x, y])
-    free = np.flatnonzero(both.min(0) < both.max(0))
+    free = np.flatnonzero(both.min(0) < both.max(0)).tolist()
     named = [j for j in free if columns and _nominal(columns[j])]
     if not named:
         unit = both[:, free].std(0, ddof=1)

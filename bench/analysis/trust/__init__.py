@@ -70,7 +70,7 @@ def trust_table(checks: Sequence[Check], method: str) -> Table:
     """What fails, what cannot be told, and of what passed the least sure of each kind and node."""
     caption = (
         f"Checks of the table, the graph and {method or 'no method'}, on rows that were not "
-        f"fitted. p: corrected for the number of tests, {LEVEL:.0%} of right models fail by one. "
+        f"fitted. p: corrected for the number of tests, for {LEVEL:.0%} over all of them. "
         f"All checks: {FILE}."
     ).replace("%", " %")
     header = ["check", "of", "result", "number", "p", "in words"]

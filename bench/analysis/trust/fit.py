@@ -15,7 +15,7 @@ FEW_ROWS = 10  # for each parent
 MARGIN, SURE = 1.1, 2.33  # of what is left beside another fit; of its paired difference
 NOMINAL, LEAST = 0.9, 0.8  # coverage that is asked for, and below which it fails
 ROWS = 1000  # whose noise is compared by kernels
-TAIL, INNER = 0.001, 0.01  # of a distribution's places, and of a parent's range
+TAIL, INNER = 0.001, 0.005  # of a distribution's places, and of a parent's range
 OUTSIDE = 0.05  # share of held-out rows out of a parent's range, above that of chance
 
 

@@ -49,13 +49,18 @@ def draw(points: Mapping[tuple[str, int], Point], d: int, out: Path) -> None:
     """A line a method, a point a number of rows."""
     from matplotlib.figure import Figure
 
+    from bench.analysis.plots.style import plain_log
+
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
     for name in NAMES:
         axes.plot(*zip(*(points[name, n] for n in ALL_ROWS), strict=True), "o-", label=name)
-    for (_, n), (spent, error) in points.items():
-        axes.annotate(f" {n} rows", (spent, error), fontsize=7)
+    for n in ALL_ROWS:
+        axes.annotate(f"  {n} rows", points["gp", n], fontsize=8, va="bottom")
     axes.set(xscale="log", yscale="log", xlabel="processor seconds, a fit and all queries")
+    axes.margins(x=0.2)
+    for which in ("x", "y"):
+        plain_log(axes, which)
     axes.set_ylabel(f"noise error, RFF_IN, d = {d}")
     axes.legend()
     figure.savefig(out, dpi=130)

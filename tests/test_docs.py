@@ -13,6 +13,7 @@ from condfip.__main__ import main as condfip_main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "bench" / "docs").glob("*.md"))
+READ = [ROOT / "README.md", *sorted((ROOT / "results").glob("*.md"))]
 MAPS = [ROOT / name for name in ("CONTRIBUTING.md", "AGENTS.md")]
 LINK = re.compile(r"\]\(([^)#]+)\)")
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
@@ -83,7 +84,7 @@ def test_a_page_runs_as_printed(page, tmp_path, monkeypatch, capsys):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *MAPS, *PAGES], ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", [*READ, *MAPS, *PAGES], ids=lambda path: path.stem)
 def test_links_lead_somewhere(page):
     local = [link for link in LINK.findall(page.read_text()) if "://" not in link]
     assert all((page.parent / link).exists() for link in local), local

@@ -126,8 +126,9 @@ def publish(folder: Path, target: Path, metrics: Sequence[str] = ()) -> list[Pat
         ValueError: the folder holds no results, or no cell has one of the metrics.
     """
     frame = read_results(folder)
-    current = read_records(folder).current
-    lines = sorted(canonical(record) for record in current)
+    # by task, so that what the cells of one problem share is packed once
+    found = sorted((r["result"]["task"], canonical(r)) for r in read_records(folder).current)
+    lines = [line for _, line in found]
     packed = gzip.compress("".join(f"{line}\n" for line in lines).encode(), 9, mtime=0)
     write_bytes(target / PACKED, packed)
     if launches := read_launches(folder):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.analysis.published import SHIFTED, SOURCE, Figure, beside, figures, namesakes
 from bench.analysis.results import baselines, methods_of, metrics_of
-from bench.analysis.stats import combined_se, pooled_ratio
+from bench.analysis.stats import combined_se, mean_se, pooled_ratio
 from bench.analysis.table import (
     SPREAD,
     Entry,
@@ -25,10 +25,12 @@ from bench.analysis.table import (
 )
 
 CLOSE, BAND = 1.15, "15 %"
+UNSETTLED = 1 / 3  # a cell whose standard error is beyond this share of its mean says little
 CAPTION = (
     f"Published ({SOURCE}) and ours, mean (standard error); the combined standard error is "
     "sqrt(ours^2 + published^2 + 2 x 0.003^2), for figures printed to two digits. The paper's "
-    "SCMs were other draws, presumably of variant causica."
+    "SCMs were other draws, presumably of variant causica. Unsettled: our own standard error is "
+    "beyond a third of our mean, so that nothing follows from a small difference."
 )
 NOISE = (
     " The published Cond-FiP noise is smoothed: it stands beside noise_published only, never "
@@ -38,9 +40,13 @@ POOLED = (
     f"Our mean over the published one ({SOURCE}), both summed over the cells (scenario, d and what "
     "else varies) that both have; brackets are 95 % intervals over our SCMs and the published "
     f"standard errors. Within {BAND}: yes where the 90 % interval lies there, no where the "
-    "95 % interval lies beyond, else not known. Tables 27-29, OUT, are left out: every published "
-    f"method has about the same error there.{NOISE}"
+    "95 % interval lies beyond, else not known. Unsettled: those of the cells in which our own "
+    "standard error is beyond a third of our mean, where few SCMs make it. Tables 27-29, OUT, are "
+    f"left out: every published method has about the same error there.{NOISE}"
 )
+
+
+EXPLODED = " Where a mean explodes on single SCMs, the ratio of our medians stands beside."
 
 
 @dataclass(frozen=True)
@@ -114,10 +120,10 @@ def pooled(frame: pd.DataFrame) -> Table:
         for method, theirs in pairs(errors, place.figures):
             if place.figures[theirs].comparable and math.isfinite(place.figures[theirs].se):
                 ours[place.metric, method, theirs].append((errors[method], place.figures[theirs]))
-    header = ["metric", "method", "paper", "cells", "SCMs", "ratio", f"within {BAND}"]
+    header = ["metric", "method", "paper", "cells", "unsettled", "SCMs", "ratio", f"within {BAND}"]
     table = Table("pooled-paper", POOLED, header)
     order = {m: k for k, m in enumerate(methods_of(frame))}
-    metrics = metrics_of(frame)
+    metrics, exploded = metrics_of(frame), ""
     for metric, method, theirs in sorted(ours, key=lambda k: (metrics.index(k[0]), order[k[1]])):
         matched = ours[metric, method, theirs]
         values, printed = [e for e, _ in matched], [figure for _, figure in matched]
@@ -125,9 +131,14 @@ def pooled(frame: pd.DataFrame) -> Table:
         scms = len(set().union(*(e.index for e in values)))
         low, high = ratio.interval(0.95)
         text = f"{ratio.value:.2f} [{low:.2f}, {high:.2f}]"
-        counted = str(len(matched)), str(scms)
+        if any(Entry.of(errors.to_numpy(), len(errors)).middle for errors in values):
+            middle = sum(float(e.median()) for e in values) / sum(f.mean for f in printed)
+            text += f" (medians {middle:.2f})"
+            exploded = EXPLODED
+        unsettled = sum(_unsettled(*mean_se(errors)) for errors in values)
+        counted = str(len(matched)), str(unsettled), str(scms)
         table.rows.append([metric, method, theirs, *counted, text, ratio.within(CLOSE)])
-    return table
+    return replace(table, caption=table.caption + exploded)
 
 
 def like(frame: pd.DataFrame, number: int, missing: str = "error") -> Table:
@@ -224,7 +235,14 @@ def steps(entry: Entry, figure: Figure) -> float:
 
 def _gap(entry: Entry, figure: Figure) -> str:
     gap = steps(entry, figure)
-    return "-" if gap != gap else f"{gap:+.1f}"  # table 24 prints no standard errors
+    if gap != gap:
+        return "-"  # table 24 prints no standard errors
+    return f"{gap:+.1f}{', unsettled' if _unsettled(entry.mean, entry.se) else ''}"
+
+
+def _unsettled(mean: float, error: float) -> bool:
+    """Whether so few SCMs make a mean that it is no evidence; of one SCM it never is."""
+    return not error <= UNSETTLED * abs(mean)
 
 
 def _described(printed: list[Figure]) -> str:

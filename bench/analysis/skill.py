@@ -11,18 +11,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.results import measured, methods_of, roles_of, values_of
+from bench.analysis.results import axes_of, measured, methods_of, roles_of, values_of
 from bench.analysis.stats import bootstrap_interval
 from bench.analysis.table import Entry, Table, short
 from bench.metrics import METRICS
 
 ROLES = {"baseline": "method", "reference": "control"}
 GROUPS = {"suite": "suite", "scenario": "scenario", "d": "size"}
+HEADS = {"d": "d = ", "n_context": "n = "}
 SCORE = (
     "{about}: geometric mean of error / error of {reference} over SCMs, lower is better; brackets "
     "are 95 % bootstrap intervals over SCMs within strata of suite, scenario and d. n/{total}: "
     "the method has n of these SCMs, maybe easier or harder ones: such numbers do not compare. "
     "Bold: the lowest of the methods that are no controls, where it has all SCMs."
+)
+OVER = (
+    "{about}: geometric mean of error / error of {reference} over {scms}, lower is better; "
+    "brackets are 95 % bootstrap intervals over SCMs within strata of suite, scenario and d"
 )
 RANK = (
     " rank: mean over SCMs of the place among such methods that have the SCM, of so many on "
@@ -61,7 +66,7 @@ def ratios(frame: pd.DataFrame, metric: str, reference: str) -> pd.DataFrame:
     rows = measured(frame, metric)
     rows = rows[(rows["role"] != "truth") & (rows["value"] > 0)]
     place = pd.MultiIndex.from_frame(rows[["suite", "task"]])
-    of = rows["method"] == reference
+    of = (rows["method"] == reference) | (rows.get("asked", rows["method"]) == reference)
     below = pd.Series(rows.loc[of, "value"].to_numpy(), place[of]).reindex(place).to_numpy()
     rows = rows.assign(log=np.log(rows["value"]) - np.log(below)).dropna(subset="log")
     told = (rows["log"].abs() > 1e-12).any()
@@ -112,6 +117,33 @@ def tables(rows: pd.DataFrame, metric: str, reference: str) -> Iterable[dict[str
             yield _linked(f"by {about}", _divided(rows, metric, reference, axis, values), rows)
 
 
+def over(frame: pd.DataFrame, metric: str, reference: str, axis: str = "") -> Table:
+    """Errors over those of one method on the same SCMs, a row a method, a column a value.
+
+    Args:
+        frame: rows of `read_results`. metric: of `metrics_of`. reference: a method.
+        axis: whose values have a column each; "": one column over all settings.
+
+    Raises:
+        ValueError: no other method shares a cell with the reference, or no such axis.
+    """
+    rows = ratios(frame, metric, reference)
+    if rows.empty:
+        raise ValueError(f"{metric}: no method shares a cell with {reference}")
+    if axis and axis not in axes_of(frame):
+        raise ValueError(f"no axis {axis} in these results; there are {', '.join(axes_of(frame))}")
+    rows = rows[(rows["method"] != reference) & (rows.get("asked", rows["method"]) != reference)]
+    table = _divided(rows, metric, reference, axis, _values(rows, axis) if axis else [])
+    counted = "; n/N where a method lacks SCMs of its column." if "/" in _texts(table) else "."
+    scms = f"{rows['scm'].nunique()} SCMs"
+    caption = OVER.format(about=METRICS[metric].about.rstrip("."), reference=reference, scms=scms)
+    return replace(table, caption=caption + counted)
+
+
+def _texts(table: Table) -> str:
+    return " ".join(cell.text() for row in table.rows for cell in row if isinstance(cell, Entry))
+
+
 def _values(rows: pd.DataFrame, axis: str) -> list:
     known = rows[rows[axis].notna() & (rows[axis] != "")]
     return values_of(known, axis)
@@ -146,13 +178,13 @@ def _overall(rows: pd.DataFrame, metric: str, reference: str) -> Table:
 def _divided(rows: pd.DataFrame, metric: str, reference: str, axis: str, values: list) -> Table:
     methods, roles = methods_of(rows), roles_of(rows)
     columns = []
-    for value in values:
-        here = rows[rows[axis] == value]
+    for value in values or [None]:
+        here = rows if value is None else rows[rows[axis] == value]
         logs = by_scm(here).reindex(columns=methods)
         columns.append(_best([logs[m] for m in methods], strata_of(here), roles))
-    name = f"{metric}, by {GROUPS[axis]}"
-    prefix = "d = " if axis == "d" else ""
-    header = ["method", *(prefix + short(value) for value in values)]
+    name = f"{metric}, by {GROUPS.get(axis, axis)}" if axis else f"{metric} over {reference}"
+    heads = [HEADS.get(axis, "") + short(value) for value in values]
+    header = ["method", *(heads or [f"error / {reference}"])]
     table = Table(name, _caption(metric, reference, rows["scm"].nunique()), header)
     for place, method in enumerate(methods):
         table.rows.append([method, *(column[place] or "-" for column in columns)])

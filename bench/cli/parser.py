@@ -13,6 +13,8 @@ from bench.analysis.table import MISSING
 from bench.cli import own, show
 from bench.cli import run as suites
 from bench.cli.options import place
+from bench.cli.pages import add_pages_options, pages
+from bench.cli.reproduce import add_reproduce_options, reproduce
 from bench.cli.scaffold import KINDS
 from bench.metrics import METRICS
 from bench.registry import Unavailable
@@ -84,6 +86,10 @@ def parser() -> Parser:
         start = add(f"new-{what}", show.scaffold, f"write a {what} and its test to start from")
         start.add_argument("name", metavar="NAME", help="small letters, digits and _")
         start.set_defaults(what=what)
+    about = "fill the numbers of pages from the commands that they name"
+    add_pages_options(add("pages", lambda options: pages(options, main), about))
+    about = "make the runs behind every claim, from results/runs.toml, and publish them"
+    add_reproduce_options(add("reproduce", reproduce, about))
     add("speed", show.speed_command, "time our own code beside references in the same run")
     return top
 
@@ -106,6 +112,8 @@ def _shown_options(part: Parser, several: str) -> None:
 
 
 def _format_option(part: Parser) -> None:
+    about = "these columns of the tables only, by their heads; default: all"
+    part.add_argument("--columns", default="", metavar="A,B", help=about)
     part.add_argument(
         "--format", choices=FORMATS, default="md", help="Markdown, LaTeX or CSV; default: md"
     )
@@ -115,6 +123,10 @@ def _table_options(part: Parser) -> None:
     _shown_options(part, "joined on settings; default: the newest in results/")
     part.add_argument("--metric", choices=METRICS, help="one table; default: all there are")
     part.add_argument("--amortization", action="store_true", help="when pretraining has paid")
+    about = "errors over those of METHOD on the same SCMs: geometric means with intervals"
+    part.add_argument("--over", default="", metavar="METHOD", help=about)
+    about = "with --over: a column for each value of this axis, as n_context"
+    part.add_argument("--by", default="", metavar="AXIS", help=about)
     part.add_argument("--like", type=int, metavar="N", help="the layout of the paper's table N")
     part.add_argument(
         "--missing",

@@ -15,7 +15,9 @@ from bench.run.execute import Order, check_among, execute, known_methods, resume
 from bench.run.job import Limits
 from bench.run.shape import FAILED
 from bench.run.units import seconds, size
+from bench.suite import Suite
 from bench.suites.files import DATA_DIR
+from bench.task import Task
 
 SHARED, LEAST = 0.9, 128 * 2**20  # of the machine's memory; bytes of a cell's share
 JOBS_MOST, SEED_MOST = 1000, 2**53
@@ -85,19 +87,29 @@ def run_suite(
         ValueError: an unknown name or value, or the settings leave no task.
     """
     if options.data_dir:
-        _read_from(options.data_dir)
+        read_from(options.data_dir)
+    suite, tasks = asked_tasks(options)
+    name = suite.name.replace(":", "-").replace("/", "-")
+    folder = options.out or Path("results") / f"{name}-{options.preset}"
+    return execute(order(options, tasks, folder, suite.generator, finish))
+
+
+def asked_tasks(options: argparse.Namespace) -> tuple[Suite, list[Task]]:
+    """The suite and the tasks that options name.
+
+    Raises:
+        ValueError: an unknown name or value, or the settings leave no task.
+    """
     suite = find_suite(options.suite)
     tasks = suite.tasks(options.preset, options.seed, **chosen(options.set))
     if options.where:
         tasks = suite.where(tasks, **axes(options.where))
     if not tasks:
         raise ValueError("--set and --where leave no task; give one of them more values")
-    name = suite.name.replace(":", "-").replace("/", "-")
-    folder = options.out or Path("results") / f"{name}-{options.preset}"
-    return execute(order(options, tasks, folder, suite.generator, finish))
+    return suite, tasks
 
 
-def _read_from(folder: Path) -> None:
+def read_from(folder: Path) -> None:
     """Tells suites, in this process and all that it starts, where a user's files are.
 
     Raises:

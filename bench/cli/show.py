@@ -14,15 +14,17 @@ from bench.analysis.merge import merge
 from bench.analysis.outputs import publish, write_figures, write_outputs
 from bench.analysis.paper import compare_paper, like, pooled
 from bench.analysis.plots import PLOTS
-from bench.analysis.render import render
+from bench.analysis.render import render, with_columns
 from bench.analysis.report import write_report
 from bench.analysis.report.own import is_own, write_own_page
 from bench.analysis.results import Shown, counts, methods_of, metrics_of, read_results
 from bench.analysis.runs import locate, newest_run, published_runs
+from bench.analysis.skill import over, ratios
 from bench.analysis.submission import check_submission
 from bench.analysis.summary import amortization
 from bench.analysis.table import Table, metric_table
-from bench.cli.options import axes, chosen, plain, shown, split
+from bench.cli.options import plain, shown, split
+from bench.cli.run import asked_tasks
 from bench.cli.scaffold import start
 from bench.metrics import METRICS
 from bench.registry import (
@@ -125,16 +127,15 @@ def finish(options: argparse.Namespace, folder: Path) -> None:
 def _asked_tasks(options: argparse.Namespace) -> list[str]:
     if options.suite is None:
         return []
-    suite = find_suite(options.suite)
-    tasks = suite.tasks(options.preset, options.seed, **chosen(options.set))
-    tasks = suite.where(tasks, **axes(options.where)) if options.where else tasks
-    return [task.name for task in tasks]
+    return [task.name for task in asked_tasks(options)[1]]
 
 
 def table_command(options: argparse.Namespace) -> int:
     """Prints or writes the tables of runs."""
     frame = _results(options, _runs(options))
-    text = "\n".join(render(table, options.format) for table in _tables(frame, options))
+    asked = split(options.columns)
+    tables = [with_columns(table, asked) for table in _tables(frame, options)]
+    text = "\n".join(render(table, options.format) for table in tables)
     if options.out:
         options.out.write_text(text, encoding="utf-8")
     else:
@@ -154,6 +155,9 @@ def _tables(frame: pd.DataFrame, options: argparse.Namespace) -> list[Table]:
     if not wanted:
         ended = ", ".join(f"{n} {status}" for status, n in counts(frame).items())
         raise ValueError(f"no cell of these results has a metric: {ended}")
+    if options.over:
+        shared = [m for m in wanted if len(ratios(frame, m, options.over))] or wanted
+        return [over(frame, metric, options.over, options.by) for metric in shared]
     return [metric_table(frame, metric, options.missing) for metric in wanted]
 
 
@@ -205,7 +209,7 @@ def compare_command(options: argparse.Namespace) -> int:
         table = compare_paper(frame) if options.cells else pooled(frame)
     else:
         table = compare_runs(*_both(_runs(options), last, shown(options)))
-    print(render(table, options.format), end="")
+    print(render(with_columns(table, split(options.columns)), options.format), end="")
     return OK
 
 

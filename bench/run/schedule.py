@@ -46,12 +46,23 @@ class Expectations:
             expectations.add(record, record["run"]["launch"] in mine)
         return expectations
 
+    @classmethod
+    def from_runs(cls, folders: Iterable[Path]) -> "Expectations":
+        """From the records of several runs."""
+        expectations = cls()
+        for folder in folders:
+            mine = _launches_here(folder)
+            for record in read_records(folder).current:
+                expectations.add(record, record["run"]["launch"] in mine)
+        return expectations
+
     def add(self, record: Record, here: bool = True) -> None:
         """Learns from one record, of this machine or of another."""
         run, key, result = record["run"], record["key"], record["result"]
-        taken = run.get("wall_s") if result["status"] in ("ok", "timeout") else None
+        taken = _taken(run) if result["status"] in ("ok", "timeout") else None
         if isinstance(taken, int | float):
-            size = len(result["columns"]), rows_of(key["settings"])
+            nodes = len(result["columns"]) or int(key["settings"].get("d", 0))
+            size = nodes, rows_of(key["settings"])
             (self.seen if here else self.elsewhere)[key["method"]][size].append(taken)
             self.told.clear()
 
@@ -79,6 +90,13 @@ class Expectations:
         """Seconds of the cells that can be told, and how many cannot."""
         known = [self.seconds(cell) for cell in cells]
         return sum(filter(None, known)), known.count(None)
+
+
+def _taken(run: Mapping[str, Any]) -> Any:
+    """Seconds of a cell; those of fit and queries where older records have no more."""
+    parts = run.get("fit_s"), run.get("query_s")
+    told = all(isinstance(part, int | float) for part in parts)
+    return run.get("wall_s", sum(parts) if told else None)  # type: ignore[arg-type]
 
 
 def _launches_here(folder: Path) -> set[int]:

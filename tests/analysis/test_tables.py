@@ -10,7 +10,7 @@ import pytest
 
 from bench.analysis.paper import compare_paper, like, pooled
 from bench.analysis.published import matching
-from bench.analysis.render import render
+from bench.analysis.render import render, with_columns
 from bench.analysis.stats import pooled_ratio
 from bench.analysis.summary import amortization, floor_of, summary
 from bench.analysis.table import Entry, Table, metric_table
@@ -235,3 +235,41 @@ def test_pretraining_is_repaid_after_as_many_datasets_as_it_saves():
     assert found == {"gp": ["5", "34"], "linear": ["1.5", "-"], "condfip": ["2", ""]}
     with pytest.raises(ValueError, match="no method of the run was pretrained"):
         amortization(frame.assign(pretrain_s=np.nan))
+
+
+def test_latex_has_no_column_of_one_value_a_label_and_minus_signs():
+    rows = [["10", "gp", "-0.25", Entry(-0.5, 0.1, 9, 9)], ["10", "a-2", "1.5e-05", "LIN-IN"]]
+    table = Table("noise, by size", "rows 27-29.", ["d", "method", "gap", "error"], rows)
+    latex = render(table, "tex")
+    assert r"\label{tab:noise-by-size}" in latex and r"rows 27-29. In all rows: d 10.}" in latex
+    assert r"gp & $-$0.25 & $-$0.500 (0.100) \\" in latex
+    assert r"a-2 & 1.5e$-$05 & LIN-IN \\" in latex
+    assert r"\begin{tabular}{lrr}" in latex and "method & gap & error" in latex
+    assert latex.count(r"\midrule") == 1
+
+
+def test_columns_are_chosen_by_name():
+    table = Table("noise", "", ["d", "method", "LIN"], [["10", "gp", "1"]])
+    chosen = with_columns(table, ["LIN", "d"])
+    assert (chosen.header, chosen.rows) == (["LIN", "d"], [["1", "10"]])
+    assert with_columns(table, []) is table
+    with pytest.raises(ValueError, match="no column RFF in the table noise; there are d, method"):
+        with_columns(table, ["RFF"])
+
+
+def test_a_cell_that_one_scm_makes_is_counted_apart():
+    calm, wild = [0.1, 0.1, 0.1, 0.1], [0.02, 0.02, 0.02, 0.34]
+    for errors, unsettled in ((calm, 0), (wild, 4)):
+        frame = pd.DataFrame(four_kinds({"gp": errors}))
+        (row, *_) = pooled(frame).rows
+        assert row[3:5] == ["4", str(unsettled)]
+        gaps = [row[-1] for row in compare_paper(frame).rows]
+        assert all(gap.endswith(", unsettled") for gap in gaps) == bool(unsettled)
+
+
+def test_where_a_mean_explodes_the_ratio_of_medians_stands_beside():
+    table = pooled(pd.DataFrame(four_kinds({"gp": [0.1, 0.1, 0.1, 1e6]})))
+    assert all("(medians " in row[-2] for row in table.rows)
+    assert "ratio of our medians" in table.caption
+    calm = pooled(pd.DataFrame(four_kinds({"gp": [0.1, 0.1, 0.1, 0.2]})))
+    assert not any("(medians" in row[-2] for row in calm.rows) and "medians" not in calm.caption

@@ -1,0 +1,87 @@
+"""The list of runs behind every claim: it is whole, resumed, and publishes what is complete."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.cli.parser import main
+from bench.cli.reproduce import read_plan
+from bench.registry import find_suite
+from bench.run.records import read_records
+
+LISTED = Path(__file__).parents[2] / "results" / "runs.toml"
+SMALL = """
+seed = 7
+timeout = "1m"
+[methods]
+lines = "linear,marginal"
+[[run]]
+name = "few"
+about = "a few rows"
+suite = "lorch"
+set = "scenario=LIN_IN graph_kind=er"
+parts = [
+  { methods = "lines", set = "d=4 scms=2 n_context=30 n_query=20" },
+  { methods = "truth", set = "d=4 scms=1 n_context=30 n_query=20" },
+]
+[[run]]
+name = "other"
+about = "not asked for"
+suite = "no such suite is looked for in vain"
+parts = []
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "runs.toml").write_text(SMALL)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "results"
+
+
+def test_the_committed_list_names_what_there_is_and_claims_have_their_own_seed():
+    plan = read_plan(LISTED)
+    assert plan.seed == 2026 and len({run.name for run in plan.runs}) == len(plan.runs) > 10
+    for part in (part for run in plan.runs for part in run.parts):
+        assert find_suite(part.suite).tasks("paper", plan.seed, **part.axes)
+        assert find_suite(part.suite).tasks("smoke", 0, **part.smoke)
+
+
+def test_a_run_is_published_when_complete_and_never_done_twice(checkout, capsys):
+    assert main(["reproduce", "--only", "few", "--jobs", "1"]) == 0
+    published = read_records(checkout / "published" / "few").current
+    assert len(published) == 5 and {r["key"]["settings"]["seed"] for r in published} == {7}
+    assert (checkout / "published" / "few" / "tables" / "noise.md").is_file()
+    capsys.readouterr()
+    assert main(["reproduce", "--only", "few", "--dry-run"]) == 0
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("| few"))
+    assert [cell.strip() for cell in row.split("|")[2:5]] == ["2", "5", "5"]
+    assert main(["reproduce", "--only", "few", "--jobs", "1"]) == 0
+    assert "0 to run" in capsys.readouterr().out
+
+
+def test_smoke_leaves_no_trace_and_asks_every_method_once(checkout, capsys):
+    assert main(["reproduce", "--smoke", "--only", "few", "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "1 problems x 2 methods" in out and "1 problems x 1 methods" in out
+    assert [path.name for path in checkout.rglob("*")] == ["runs.toml"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("linear,marginal", "linear,nobody"), "no method nobody"),
+        (('suite = "lorch"', 'suite = "nothing"'), "nothing"),
+        (("seed = 7", "seed = "), "runs.toml"),
+    ],
+)
+def test_a_wrong_list_is_one_line(checkout, capsys, change, message):
+    (checkout / "runs.toml").write_text(SMALL.replace(*change))
+    assert main(["reproduce"]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_an_unknown_run_is_one_line_with_those_that_there_are(checkout, capsys):
+    assert main(["reproduce", "--only", "all"]) == 1
+    assert "no run all; the list has few, other" in capsys.readouterr().err

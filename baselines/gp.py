@@ -1,8 +1,8 @@
 """Gaussian-process mechanisms: exact, hyper-parameters by marginal likelihood, nodes in batches.
 
-On the random-feature SCMs of the Lorch prior this is within some per cent of the Bayes floor; none
-of the comparisons published with Cond-FiP has it. Letters: G nodes of a batch, N rows, P parents
-(padded with zero columns), Q hyper-parameters.
+On the random-feature SCMs of the Lorch prior this is within some per cent of the floor, the
+posterior mean under the true prior; none of the comparisons published with Cond-FiP has it.
+Letters: G nodes of a batch, N rows, P parents (padded with zero columns), Q hyper-parameters.
 """
 
 from collections.abc import Callable, Sequence

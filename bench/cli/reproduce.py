@@ -108,7 +108,10 @@ def add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     """Options of `reproduce`."""
     about = "these runs of the list only; may be repeated"
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help=about)
-    about = "the same list at smoke size with seed 0, in a temporary folder, which is removed"
+    about = (
+        "the same list at smoke size with seed 0, each method in one run and `linear` in all, in "
+        "a temporary folder, which is removed"
+    )
     parser.add_argument("--smoke", action="store_true", help=about)
     about = "only say what would run, and how long it takes"
     parser.add_argument("--dry-run", action="store_true", help=about)
@@ -131,6 +134,8 @@ def reproduce(options: argparse.Namespace) -> int:
     if options.data_dir:
         read_from(options.data_dir)
     asked = [run for run in plan.runs if not options.only or run.name in options.only]
+    if options.smoke:
+        asked = smallest(asked)
     if options.dry_run:
         print(render(_forecast(plan, asked, options.smoke)), end="")
         return OK
@@ -145,7 +150,7 @@ def _all(plan: Plan, runs: Sequence[Listed], results: Path, options: argparse.Na
     for run in runs:
         print(f"\n{run.name}: {run.about}", flush=True)
         folder = results / run.name
-        for part in _smallest(run.parts) if options.smoke else run.parts:
+        for part in run.parts:
             ended = execute(_order(plan, part, folder, options.jobs, options.smoke))
             if ended == INTERRUPTED:
                 print(f"go on with: {resume_command(options.typed)}")
@@ -155,13 +160,22 @@ def _all(plan: Plan, runs: Sequence[Listed], results: Path, options: argparse.Na
     return worst
 
 
-def _smallest(parts: Sequence[Part]) -> list[Part]:
-    """Parts until every method had its turn: what else they differ by are sizes."""
-    return [
-        part
-        for k, part in enumerate(parts)
-        if not all(any(m in former.methods for former in parts[:k]) for m in part.methods)
-    ]
+def smallest(runs: Sequence[Listed]) -> list[Listed]:
+    """Runs in which each method has one turn in all, and no run is without one."""
+    met, made = set[str](), []
+    for run in runs:
+        parts = []
+        for part in run.parts:
+            new = [method for method in part.methods if method not in met]
+            if new or not parts:
+                parts.append(replace(part, methods=new or _cheap(part.methods)))
+            met.update(new)
+        made.append(replace(run, parts=parts))
+    return made
+
+
+def _cheap(methods: Sequence[str]) -> list[str]:
+    return [method for method in methods if method == "linear"] or list(methods[-1:])
 
 
 def _order(plan: Plan, part: Part, folder: Path, jobs: int, small: bool) -> Order:
@@ -221,7 +235,7 @@ def _forecast(plan: Plan, runs: Sequence[Listed], small: bool) -> Table:
 
 def _cells(plan: Plan, run: Listed, folder: Path, small: bool) -> Iterator[Cell]:
     met = set()
-    for part in _smallest(run.parts) if small else run.parts:
+    for part in run.parts:
         asked = _order(plan, part, folder, 1, small)
         for task in asked.tasks:
             for method in asked.methods:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli.parser import main
-from bench.cli.reproduce import read_plan
+from bench.cli.reproduce import smallest, read_plan
 from bench.registry import find_suite
 from bench.run.records import read_records
 
@@ -46,6 +46,16 @@ def test_the_committed_list_names_what_there_is_and_claims_have_their_own_seed()
     for part in (part for run in plan.runs for part in run.parts):
         assert find_suite(part.suite).tasks("paper", plan.seed, **part.axes)
         assert find_suite(part.suite).tasks("smoke", 0, **part.smoke)
+
+
+def test_at_smoke_size_each_method_has_its_turn_and_each_run_a_method():
+    runs = read_plan(LISTED).runs
+    asked = [[m for part in run.parts for m in part.methods] for run in smallest(runs)]
+    everyone = {m for run in runs for part in run.parts for m in part.methods}
+    assert len(asked) == len(runs) and all(asked)
+    assert sorted(m for names in asked for m in names if m != "linear") == sorted(
+        everyone - {"linear"}
+    )
 
 
 def test_a_run_is_published_when_complete_and_never_done_twice(checkout, capsys):

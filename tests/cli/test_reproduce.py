@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli.parser import main
-from bench.cli.reproduce import smallest, read_plan
+from bench.cli.reproduce import read_plan, smallest
 from bench.registry import find_suite
 from bench.run.records import read_records
 

@@ -13,7 +13,8 @@ from bench.method import member
 from bench.scm.base import SCM
 
 ROWS = 120
-CLOSE = 0.05  # error allowed to change where another seed gives other answers too
+CLOSE = 0.05  # share by which an error may change where another seed gives other answers too
+SLIGHT = 0.005  # and where not: trees of scikit-learn compare in 32 bits
 NUDGE = 1e-9  # puts a value on the other side of a step; slopes show less than `EXACT`
 EXACT, NEARLY = 1e-6, 1e-4  # where noise has its node's units, and where it has its own
 CLAMP = 1.5  # the value given to node a where answers are compared
@@ -133,13 +134,13 @@ def refuses(action: Callable[[], object], what: str) -> None:
 
 
 def same_answers(trial: Trial, answer: pd.DataFrame, otherwise: str) -> None:
-    """Equal answers, or, where another seed gives other answers as well, an equal error."""
+    """Equal answers, or an error that is nearly equal, nearest where no seed changes answers."""
     before = trial.estimate.counterfactual(trial.query, {"a": CLAMP})
     if _gap(trial, answer, before) < EXACT:
         return
     old, new = _gap(trial, before, trial.truth), _gap(trial, answer, trial.truth)
-    alike = trial.seeded and abs(new - old) < CLOSE * old
-    require(alike, f"{otherwise}: error {old:.3f} becomes {new:.3f}")
+    allowed = CLOSE if trial.seeded else SLIGHT
+    require(abs(new - old) < allowed * old, f"{otherwise}: error {old:.4f} becomes {new:.4f}")
 
 
 def _gap(trial: Trial, one: pd.DataFrame, other: pd.DataFrame) -> float:

@@ -48,8 +48,7 @@ def front(bench: Bench) -> Iterator[Goal]:
 def draw(points: Mapping[tuple[str, int], Point], d: int, out: Path) -> None:
     """A line a method, a point a number of rows."""
     from matplotlib.figure import Figure
-
-    from bench.analysis.plots.style import plain_log
+    from matplotlib.ticker import LogLocator, NullLocator
 
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
@@ -59,8 +58,10 @@ def draw(points: Mapping[tuple[str, int], Point], d: int, out: Path) -> None:
         axes.annotate(f"  {n} rows", points["gp", n], fontsize=8, va="bottom")
     axes.set(xscale="log", yscale="log", xlabel="processor seconds, a fit and all queries")
     axes.margins(x=0.2)
-    for which in ("x", "y"):
-        plain_log(axes, which)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter("{x:g}")
     axes.set_ylabel(f"noise error, RFF_IN, d = {d}")
     axes.legend()
     figure.savefig(out, dpi=130)

@@ -238,11 +238,11 @@ def test_rows_that_differ_from_those_recorded_before_warn(tmp_path, capsys, refe
         (["--retry", "never"], "--retry takes error, timeout, oom or none"),
         (["--set", "scms=100000000"], "settings ask for more than 1,000,000 problems"),
         (["--backend", "rai"], "--backend: joblib has no rai; there are "),
-        (["--env", "linear"], "--env linear is not of the form NAME=requirements.txt"),
+        (["--env", "linear"], "--env linear is neither NAME=requirements.txt nor a .toml file"),
         (["--env", "mlp=x.txt"], "--env: unknown method mlp; the run has linear"),
         (["--env", "linear=no/such.txt"], "--env: cannot read no/such.txt"),
         (["--jobs", "0"], "--jobs takes 1 or more"),
-        (["--scheduler", "tcp://127.0.0.1:1"], "--scheduler goes with --backend dask"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "--scheduler ADDRESS goes with --backend dask"),
     ],
 )
 def test_what_is_unknown_is_an_error_in_one_line(wrong, said, tmp_path, capsys):
@@ -272,7 +272,8 @@ def test_pending_cells_of_a_large_grid_are_told_at_once(tmp_path, reference):
     for cell in cells[::2]:
         source = known._source(cell.method)
         key = cell.key({"version": "1", "source": source})
-        lines.append(canonical(seal(key, like["result"], like["run"])))
+        result = like["result"] | {"task": cell.task.name}
+        lines.append(canonical(seal(key, result, like["run"])))
     (tmp_path / FILE).write_text("\n".join(lines) + "\n")
     started = time.process_time()
     left = Known(read_records(tmp_path), "told").pending(cells)

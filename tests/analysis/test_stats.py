@@ -41,6 +41,12 @@ def random_errors(blocks=10, methods=4, seed=0):
     return pd.DataFrame(values, columns=list("abcdefgh")[:methods])
 
 
+@pytest.mark.filterwarnings("error")
+def test_methods_that_are_level_everywhere_differ_in_nothing():
+    found = rankings.friedman(pd.DataFrame(np.ones((4, 3)), columns=["a", "b", "c"]))
+    assert (found.chi2, found.p) == (0.0, 1.0)
+
+
 def test_friedman_and_nemenyi_of_the_textbook():
     found = rankings.friedman(demsar())
     assert found.mean_ranks.round(3).to_dict() == {

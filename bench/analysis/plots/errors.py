@@ -85,6 +85,7 @@ def _heat(axes: Axes, table: pd.DataFrame, known: dict[str, str]) -> None:
     rivals = table[[m for m in table if known[m] == "baseline"]].dropna(axis=1, how="all")
     best = (rivals if len(rivals.columns) else table).min(axis=1)
     ratio = table.div(best, axis=0)
+    ratio = ratio.where(ratio > 0)  # an unbiased distance may be below 0, and has no ratio
     axes.imshow(np.log2(ratio), cmap="cividis", vmin=-1, vmax=3, aspect="auto")
     axes.set_xticks(range(len(table.columns)), table.columns, rotation=40, ha="right", fontsize=8)
     axes.set_yticks(range(len(table)), table.index, fontsize=8)

@@ -101,7 +101,8 @@ def friedman(errors: pd.DataFrame) -> Friedman:
     if methods < 3 or blocks < 2:
         raise ValueError(f"Friedman's test needs 3 methods and 2 blocks, not {methods}, {blocks}")
     with np.errstate(invalid="ignore"):  # 0/0 where all methods are level everywhere
-        chi2, p = np.nan_to_num(stats.friedmanchisquare(*errors.to_numpy().T), nan=[0.0, 1.0])
+        chi2, p = stats.friedmanchisquare(*errors.to_numpy().T)
+    chi2, p = (0.0, 1.0) if np.isnan(chi2) else (chi2, p)
     mean_ranks = ranks(errors).mean().sort_values(kind="stable")
     return Friedman(mean_ranks, float(chi2), float(p), blocks, critical_difference(methods, blocks))
 

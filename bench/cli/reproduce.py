@@ -162,9 +162,9 @@ def _all(plan: Plan, runs: Sequence[Listed], results: Path, options: argparse.Na
 
 def smallest(runs: Sequence[Listed]) -> list[Listed]:
     """Runs in which each method has one turn in all, and no run is without one."""
-    met, made = set[str](), []
+    met, made = set[str](), list[Listed]()
     for run in runs:
-        parts = []
+        parts = list[Part]()
         for part in run.parts:
             new = [method for method in part.methods if method not in met]
             if new or not parts:

@@ -32,7 +32,7 @@ from bench.run.fingerprint import fingerprint_of
 from bench.run.records import read_records, write_text
 from bench.run.shape import Record, cell_of
 from bench.scm.do import Shift
-from bench.suites.answers import label_of
+from bench.suites.asked import label_of
 from bench.suites.own import (
     AnswerTask,
     OwnTask,

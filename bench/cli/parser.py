@@ -10,7 +10,7 @@ from typing import NoReturn
 from bench.analysis.plots import PLOTS
 from bench.analysis.render import FORMATS
 from bench.analysis.table import MISSING
-from bench.cli import own, show
+from bench.cli import lists, own, show
 from bench.cli import run as suites
 from bench.cli.options import place
 from bench.cli.pages import add_pages_options, pages
@@ -71,8 +71,8 @@ def parser() -> Parser:
         part.set_defaults(command=command)
         return part
 
-    listing = add("list", show.list_things, "what there is to run, and what is published")
-    listing.add_argument("what", nargs="?", choices=show.LISTS, help="default: all of them")
+    listing = add("list", lists.list_things, "what there is to run, and what is published")
+    listing.add_argument("what", nargs="?", choices=lists.LISTS, help="default: all of them")
     _run_options(add("run", run, "run a grid of problems and methods, then print its tables"))
     _table_options(add("table", show.table_command, "print the tables of runs"))
     _plot_options(add("plot", show.plot_command, "draw the figures of runs as PNG and PDF"))

@@ -1,4 +1,4 @@
-"""Commands that show what there is and what was run."""
+"""Commands that show what was run."""
 
 import argparse
 import sys
@@ -26,69 +26,12 @@ from bench.analysis.table import Table, metric_table
 from bench.cli.options import plain, shown, split
 from bench.cli.run import asked_tasks
 from bench.cli.scaffold import start
-from bench.metrics import METRICS
-from bench.registry import (
-    DISCOVERY,
-    METHODS,
-    SUITES,
-    default_methods,
-    describe,
-    find_suite,
-    names,
-)
+from bench.registry import default_methods
 from bench.run.execute import OK, SOME_FAILED, known_methods
 from bench.run.progress import bar
-from bench.run.records import read_launches, write_text
+from bench.run.records import write_text
 
 PAPER = "paper"
-
-
-def list_things(options: argparse.Namespace) -> int:
-    """Prints registered suites, methods and metrics, and published runs."""
-    for name in [options.what] if options.what else LISTS:
-        print(f"{name}:")
-        LISTS[name]()
-    return OK
-
-
-def _list_suites() -> None:
-    for name in names(SUITES):
-        suite = find_suite(name)
-        sizes = ", ".join(f"{preset} {len(suite.tasks(preset))}" for preset in suite.presets)
-        print(
-            f"  {name}: {suite.about}\n    problems: {sizes}\n    axes: {', '.join(suite.axes)}\n"
-            f"    source: {suite.source}\n    licence: {suite.licence}"
-        )
-
-
-def _list_methods() -> None:
-    for name in names(METHODS):
-        print(f"  {name}: {describe(name)}")
-
-
-def _list_discovery() -> None:
-    for name in names(DISCOVERY):
-        print(f"  {name}: {describe(name, DISCOVERY)}")
-
-
-def _list_metrics() -> None:
-    for name, metric in METRICS.items():
-        print(f"  {name}: {metric.about}")
-
-
-def _list_published() -> None:
-    for name, folder in published_runs().items():
-        cells = sum(sum(launch.get("cells", {}).values()) for launch in read_launches(folder))
-        print(f"  {name}: {cells} cells")
-
-
-LISTS = {
-    "suites": _list_suites,
-    "methods": _list_methods,
-    "discovery": _list_discovery,
-    "metrics": _list_metrics,
-    "published": _list_published,
-}
 
 
 def _runs(options: argparse.Namespace) -> list[Path]:

@@ -16,7 +16,7 @@ from bench.run.execute import Order, execute
 from bench.run.fingerprint import fingerprint_of
 from bench.run.records import read_records, write_text
 from bench.run.shape import Record
-from bench.suites.answers import label_of
+from bench.suites.asked import label_of
 from bench.suites.held import Held, HeldTask, held_path, held_tasks, read_held
 from bench.suites.own import OwnTask, split
 from bench.task import Dataset

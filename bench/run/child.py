@@ -15,16 +15,16 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from os import _exit, close, dup2, fork, getpid, getppid, open, waitpid
+from os import _exit, close, fork, getpid, open
 from pathlib import Path
-from time import monotonic, sleep
 
 import networkx  # noqa: F401  what cells import when they first need it, before any clock runs
 import pandas  # noqa: F401
 
 from bench.loaded import LoadedMethod
+from bench.run.children import Children, adopt_orphans, say_to, tie_to_parent
 from bench.run.environment import one_thread
-from bench.run.family import adopt_orphans, die_with_parent, kill_descendants, threads
+from bench.run.family import kill_descendants, threads
 from bench.run.fitting import Fitting, failure, introduce, warm_up
 from bench.run.frames import Broken, Channel, Closed, Header
 from bench.run.sandbox import preserved_state
@@ -78,12 +78,12 @@ def forked(start: Callable, header: Header, handle: int, *ours: Channel) -> int:
 
 
 def _score(header: Header, handle: int) -> None:
-    _say_to(header["output"])
+    say_to(header["output"])
     Scorer(Channel(socket.socket(fileno=handle)), header["home"]).serve()
 
 
 def _serve_method(header: Header, handle: int) -> None:
-    _say_to(header["output"])
+    say_to(header["output"])
     MethodProcess(header, Channel(socket.socket(fileno=handle))).serve()
 
 
@@ -142,58 +142,11 @@ class MethodProcess:
         os.chdir(self.header["home"])
 
     def _fit(self, header: Header, handle: int) -> None:
-        _say_to(header["output"])
+        say_to(header["output"])
         channel, method = Channel(socket.socket(fileno=handle)), self.method
         assert method is not None  # loaded before any cell is asked for
         with contextlib.closing(channel):
             Fitting(channel, method, self.header["device"], header["folder"]).serve()
-
-
-class Children:
-    """The forked children of this process, and how those that are dead ended."""
-
-    def __init__(self) -> None:
-        self.dead: dict[int, int] = {}
-
-    def reap(self, header: Header) -> Header:
-        """Buries the dead; says how the one asked for ended, None where it lives on after a while.
-
-        `left` is whether any child lives, also one that this process has adopted. The one asked
-        for may be 0: all of them.
-        """
-        end = monotonic() + header.get("wait", 0.0)
-        left = self._bury()
-        while left and header["pid"] not in self.dead and monotonic() < end:
-            sleep(0.0005)
-            left = self._bury()
-        return {"kind": "reaped", "status": self.dead.pop(header["pid"], None), "left": left}
-
-    def _bury(self) -> bool:
-        """Buries the dead; returns whether any child lives."""
-        try:
-            while found := waitpid(-1, os.WNOHANG):
-                if not found[0]:
-                    return True
-                self.dead[found[0]] = os.waitstatus_to_exitcode(found[1])
-        except ChildProcessError:
-            return False
-
-
-def _say_to(path: str) -> None:
-    """Sends whatever is printed from here on to a file."""
-    handle = open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-    dup2(handle, 1)
-    dup2(handle, 2)
-    close(handle)
-
-
-def tie_to_parent() -> None:
-    """Dies with its parent and adopts what its own children leave, where the system can (Linux)."""
-    parent = getppid()
-    die_with_parent()
-    adopt_orphans()
-    if getppid() != parent:
-        _exit(0)
 
 
 def _first_to_go() -> None:

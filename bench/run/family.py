@@ -1,10 +1,8 @@
 """Processes and what they started: found, measured, killed."""
 
 import contextlib
-import ctypes
 import os
 import re
-import signal
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +14,6 @@ OWN = (b"Pss_Anon:", b"Pss_Shmem:")
 GONE_S, CLOCK_S = 5.0, 0.1
 # what Python's multiprocessing, loky and torch name; files that someone keeps there are theirs
 SHARED = re.compile(r" (/dev/shm/(?:psm_|sem\.|torch_)[^/\s]+)$", re.MULTILINE)
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -78,18 +75,6 @@ def kill_descendants(pid: int, spared: Iterable[int] = ()) -> bool:
         kill(alive)
         psutil.wait_procs(alive, timeout=0.2)
     return False
-
-
-def adopt_orphans() -> None:
-    """From here on what a dead child of this process had started is this process's (Linux)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-
-
-def die_with_parent() -> None:
-    """From here on this process is killed when its parent ends (Linux)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def adopted(since: float, mark: str) -> list[psutil.Process]:

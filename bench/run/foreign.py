@@ -1,12 +1,11 @@
 """The process of a method in an environment of its own: python foreign.py FD FOLDER.
 
 It runs under that environment's Python, where neither this package nor torch need be installed:
-numpy, pandas, networkx, this file and `frames.py` beside it are enough. What a method's `fit`
-returns is asked for `noise` and `generate` only; the scorer makes the other verbs from these two.
+numpy, pandas, networkx, this file, `children.py` and `frames.py` beside it are enough. What a
+method's `fit` returns is asked for `noise` and `generate` only; the scorer makes the other verbs.
 """
 
 import contextlib
-import ctypes
 import importlib.util
 import inspect
 import os
@@ -29,7 +28,6 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 CHECKED = {"role": ("baseline", "reference", "truth"), "noise_space": ("additive", "base")}
 
 
@@ -42,8 +40,12 @@ def _beside(name: str) -> ModuleType:
 
 
 if TYPE_CHECKING:
+    from bench.run.children import Children, adopt_orphans, say_to, tie_to_parent
     from bench.run.frames import Broken, Channel, Closed, Header, arrays_of
 else:
+    children = _beside("children")
+    Children, adopt_orphans = children.Children, children.adopt_orphans
+    say_to, tie_to_parent = children.say_to, children.tie_to_parent
     frames = _beside("frames")
     Channel, Header, arrays_of = frames.Channel, frames.Header, frames.arrays_of
     Broken, Closed = frames.Broken, frames.Closed
@@ -75,7 +77,7 @@ class MethodProcess:
 
     def __init__(self, owner: Channel) -> None:
         self.owner = owner
-        self.dead: dict[int, Any] = {}
+        self.children = Children()
         self.method: Any = None
 
     def serve(self) -> None:
@@ -84,7 +86,7 @@ class MethodProcess:
         asked, _ = self.owner.receive()
         channel = Channel(socket.socket(fileno=self.owner.receive_handle()))
         self.owner.send({"kind": "started", "pid": os.getpid()})
-        _say_to(asked["output"])
+        say_to(asked["output"])
         try:
             self._introduce(channel, asked)
         except BaseException as error:
@@ -93,7 +95,7 @@ class MethodProcess:
         while True:
             header, _ = channel.receive()
             if header["kind"] == "reap":
-                channel.send(self._reap(header))
+                channel.send(self.children.reap(header))
             else:
                 self._cell(header, channel, asked["forks"])
 
@@ -111,7 +113,7 @@ class MethodProcess:
         channel.send({"kind": "imported", "checkpoint": "", **told, **more})
         if asked["warm"]:
             self._warm_up(asked["folder"])
-        left, mine = self._reap({"pid": 0})["left"], Path("/proc/self/task")
+        left, mine = self.children.reap({"pid": 0})["left"], Path("/proc/self/task")
         threads = len(os.listdir(mine)) if mine.is_dir() else 1
         channel.send({"kind": "warm", "threads": threads, "left": left})
 
@@ -139,7 +141,7 @@ class MethodProcess:
             if forks:
                 channel.close()
                 self.owner.close()
-                _tie_to_parent()
+                tie_to_parent()
             Cell(Channel(socket.socket(fileno=handle)), self.method, header).serve()
         except (Closed, Broken):
             pass
@@ -149,23 +151,6 @@ class MethodProcess:
             if forks:
                 os._exit(0)
 
-    def _reap(self, header: Header) -> Header:
-        """See `bench.run.child.Children.reap`."""
-        end = time.monotonic() + header.get("wait", 0.0)
-        left = self._bury()
-        while left and header["pid"] not in self.dead and time.monotonic() < end:
-            time.sleep(0.0005)
-            left = self._bury()
-        return {"kind": "reaped", "status": self.dead.pop(header["pid"], None), "left": left}
-
-    def _bury(self) -> bool:
-        with contextlib.suppress(ChildProcessError):
-            while found := os.waitpid(-1, os.WNOHANG):
-                if not found[0]:
-                    return True
-                self.dead[found[0]] = os.waitstatus_to_exitcode(found[1])
-        return False
-
 
 class Cell:
     """One cell: fitted once, then asked until the other end is gone."""
@@ -174,7 +159,7 @@ class Cell:
         self.channel, self.method = channel, method
         self.names: list = []
         self.fitted: Any = None
-        _say_to(header["output"])
+        say_to(header["output"])
         os.environ["TMPDIR"], tempfile.tempdir = header["folder"], None
         os.chdir(header["folder"])
 
@@ -245,28 +230,6 @@ def _peak() -> Header:
     return {"peak_rss_mb": round(used, 1), "peak_device_mb": None}
 
 
-def _say_to(path: str) -> None:
-    handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-    os.dup2(handle, 1)
-    os.dup2(handle, 2)
-    os.close(handle)
-
-
-def _adopt_orphans() -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _tie_to_parent() -> None:
-    """See `bench.run.child.tie_to_parent`."""
-    parent = os.getppid()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    _adopt_orphans()
-    if os.getppid() != parent:
-        os._exit(0)
-
-
 def _below(pid: int) -> Iterator[int]:
     """All that a process started and that lives (Linux)."""
     with contextlib.suppress(OSError):
@@ -279,7 +242,7 @@ def _below(pid: int) -> Iterator[int]:
 def main() -> None:
     """Serves until the owner is gone, then clears up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _adopt_orphans()
+    adopt_orphans()
     me = os.getpid()
     try:
         MethodProcess(Channel(socket.socket(fileno=int(sys.argv[1])))).serve()

@@ -26,9 +26,9 @@ from typing import Any
 
 import psutil
 
+from bench.run.children import adopt_orphans
 from bench.run.family import (
     TAG,
-    adopt_orphans,
     adopted,
     descendants,
     kill,

@@ -86,7 +86,7 @@ class Asked(SCM):
         return other
 
     def prepare(self, upto: int, seed: int, bootstrap: int) -> None:
-        """See `bench.suites.answers.Estimate`."""
+        """See `bench.suites.asked.Estimate`."""
         words = {"verb": "prepare", "drawn": upto, "seed": seed, "bootstrap": bootstrap}
         self._numbers(words, (), [None], 1)
 

@@ -2,15 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from bench.method import member
+from bench.suites.asked import Asked, Estimate
 from bench.task import Dataset, as_frame
-
-if TYPE_CHECKING:
-    from bench.suites.answers import Asked, Estimate
 
 POINTS = 25
 EDGES = 24  # more are not drawn
@@ -41,7 +39,7 @@ def probe(data: Dataset) -> np.ndarray:
     return np.vstack(rows)
 
 
-def curves(asked: "Asked", estimate: "Estimate", ends: tuple[float, float]) -> list[dict[str, Any]]:
+def curves(asked: Asked, estimate: Estimate, ends: tuple[float, float]) -> list[dict[str, Any]]:
     """For each edge: parent, child, x, F and the ends of F where the estimate knows them."""
     data, edges = asked.data, edges_of(asked.data)
     abduct = member(estimate, "noise_residual")

@@ -13,7 +13,8 @@ from bench.mixed.scm import MixedSCM
 from bench.scm.base import SCM, to_array
 from bench.scm.columns import code_do
 from bench.scm.do import Do
-from bench.suites.answers import Asked, answer, read_answers
+from bench.suites.answers import answer, read_answers
+from bench.suites.asked import Asked
 from bench.suites.outcomes import observed
 from bench.task import Dataset, Problem
 
@@ -25,7 +26,7 @@ COLUMNS = ("mean under do", "effect", "low", "high")
 
 
 class Here:
-    """See `bench.suites.answers.Estimate`; for an SCM at hand, over tables of numbers."""
+    """See `bench.suites.asked.Estimate`; for an SCM at hand, over tables of numbers."""
 
     def __init__(
         self,

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bench.method import member
-from bench.suites.answers import NUMBERS, VERSION, Estimate, label_of, name_of
+from bench.suites.answers import VERSION
+from bench.suites.asked import NUMBERS, Estimate, label_of, name_of
 from bench.suites.own import OwnTask, complete_rows, split
 from bench.task import Dataset, Problem, as_frame
 

@@ -14,7 +14,8 @@ from bench.mixed.impute import holed
 from bench.reading.do import Effect, Question, parse_do, parse_effect
 from bench.reading.missing import MISSING
 from bench.reading.own import Own, read_own
-from bench.suites.answers import Asked, answer, label_of
+from bench.suites.answers import answer
+from bench.suites.asked import Asked, label_of
 from bench.suites.written import read_progress
 from bench.task import Dataset, Problem, Task, seed_of
 

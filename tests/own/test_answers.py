@@ -15,7 +15,8 @@ from bench.cli.parser import main
 from bench.reading.do import parse_do, parse_effect
 from bench.registry import load_method
 from bench.scm.do import Draw, Shift
-from bench.suites.answers import Asked, answer, name_of
+from bench.suites.answers import answer
+from bench.suites.asked import Asked, name_of
 from bench.suites.curves import read_curves
 from bench.suites.effects import Here, effects
 from bench.suites.own import constant_columns, own_task, split

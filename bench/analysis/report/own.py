@@ -13,7 +13,7 @@ from bench.analysis.report import svg, template
 from bench.analysis.trust import read_trust, trust_lines, trust_table
 from bench.run.records import read_launches, read_records, write_text
 from bench.run.shape import FAILED, Record
-from bench.suites.answers import label_of
+from bench.suites.asked import label_of
 from bench.suites.curves import read_curves
 from bench.suites.own import OwnTask, complete_rows
 from bench.task import Dataset

@@ -32,7 +32,7 @@ BROWSER = (
 def folder(tmp_path_factory):
     """A run of two problems in which one method fails, with its page beside itself."""
     out = tmp_path_factory.mktemp("run")
-    methods = "truth,floor,marginal,linear,additive,tests.fake_methods:Raises"
+    methods = "truth,floor,marginal,linear,additive,tests.fake_methods.dying:Raises"
     where = ["--where", "scenario=RFF_IN,LIN_IN", "graph_kind=er", "--jobs", "1", "--quiet"]
     order = ["run", "--suite", "lorch", "--preset", "smoke", "--methods", methods]
     assert main([*order, *where, "--out", str(out)]) == 2

@@ -23,7 +23,7 @@ from tests.run.made_records import made
 from tests.run.running import main
 
 TASKS = load_suite("lorch", "smoke", scenario="LIN_IN", graph_kind=["er", "sf_in"])
-METHODS = ("marginal", "linear", "tests.fake_methods:Sometimes")
+METHODS = ("marginal", "linear", "tests.fake_methods.patient:Sometimes")
 CELLS = [Cell(t, m, "cpu", find_suite("lorch").generator) for t in TASKS for m in METHODS]
 
 

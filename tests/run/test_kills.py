@@ -18,13 +18,13 @@ from bench.run.processes import OWNER, PREFIX
 from bench.run.records import FILE, read_records
 from bench.run.shape import canonical, cell_of
 from bench.run.sweep import sweep_left
-from tests.fake_methods import LEFT
+from tests.fake_methods.registered import LEFT
 from tests.run.running import main
 
 GRID = ["--suite", "lorch", "--preset", "smoke", "--quiet"]
 ONE = [*GRID, "--where", "scenario=LIN_IN", "graph_kind=er", "--jobs", "1"]
-PATIENT, LOOPS = "tests.fake_methods:Patient", "tests.fake_methods:Loops"
-SPAWNS = "tests.fake_methods:SpawnsUnnamedAndWaits"
+PATIENT, LOOPS = "tests.fake_methods.patient:Patient", "tests.fake_methods.greedy:Loops"
+SPAWNS = "tests.fake_methods.greedy:SpawnsUnnamedAndWaits"
 
 
 def start(folder, *more, grid=GRID, temporary=None):

@@ -20,13 +20,15 @@ from bench.run.shape import TEXT_MOST, canonical
 from bench.run.supervisor import isolated
 from bench.run.workers import pool_of, stop_run
 from tests import fake_methods
-from tests.fake_methods import AT_IMPORT, LEFT, ROGUES, write_modules
+from tests.fake_methods import ROGUES
+from tests.fake_methods.at_import import AT_IMPORT, write_modules
+from tests.fake_methods.registered import LEFT
 
 (TASK,) = load_suite("lorch", "smoke", scenario="LIN_IN", graph_kind="er")
-BYSTANDERS = ("linear", "tests.fake_methods:Notices")
+BYSTANDERS = ("linear", "tests.fake_methods.patient:Notices")
 LIMITS = Limits(seconds=60.0, memory=600 * 2**20)
 SOON = Limits(seconds=4.0, memory=600 * 2**20)
-EVERY = {f"tests.fake_methods:{kind.__name__}": status for kind, status in ROGUES.items()}
+NAMED = {method.split(":")[1]: method for method in ROGUES}
 FEW = {
     "Raises": "error",
     "RaisesSurrogate": "error",
@@ -107,7 +109,7 @@ def check(method, status, run, alone):
 
 @pytest.mark.parametrize("name", FEW)
 def test_a_rogue_ends_in_its_own_cell(name, run, alone):
-    check(f"tests.fake_methods:{name}", FEW[name], run, alone)
+    check(NAMED[name], FEW[name], run, alone)
 
 
 @pytest.mark.parametrize("name", FEW_AT_IMPORT)
@@ -116,9 +118,9 @@ def test_a_module_that_is_no_method_ends_in_its_own_cell(name, run, alone):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [m for m in EVERY if m.split(":")[1] not in FEW])
+@pytest.mark.parametrize("method", [m for m in ROGUES if m.split(":")[1] not in FEW])
 def test_every_rogue_ends_in_its_own_cell(method, run, alone):
-    check(method, EVERY[method], run, alone)
+    check(method, ROGUES[method], run, alone)
 
 
 @pytest.mark.slow
@@ -131,7 +133,7 @@ def test_every_module_ends_in_its_own_cell(name, run, alone):
 @pytest.mark.parametrize("seed", range(20))
 def test_every_rogue_in_any_order(seed, run, alone):
     """All of them on one worker, one after the other, as a seed shuffles them."""
-    rogues = [*EVERY.items(), *((f"rogue_{n}:Method", AT_IMPORT[n][0]) for n in AT_IMPORT)]
+    rogues = [*ROGUES.items(), *((f"rogue_{n}:Method", AT_IMPORT[n][0]) for n in AT_IMPORT)]
     random.Random(seed).shuffle(rogues)
     for method, status in rogues:
         check(method, status, run, alone)
@@ -139,23 +141,23 @@ def test_every_rogue_in_any_order(seed, run, alone):
 
 def test_there_are_many_rogues_and_the_few_are_among_them():
     assert len(ROGUES) + len(AT_IMPORT) >= 40
-    assert all(EVERY[f"tests.fake_methods:{name}"] == status for name, status in FEW.items())
+    assert all(ROGUES[NAMED[name]] == status for name, status in FEW.items())
 
 
 def test_a_patch_does_not_touch_its_own_scores_either(run, alone):
     for method in ("PatchesNumpy", "PatchesMetrics"):
-        record = computed(f"tests.fake_methods:{method}", run)
+        record = computed(NAMED[method], run)
         assert record["result"]["metrics"] == alone["linear"]["result"]["metrics"]
 
 
 def test_one_value_that_is_not_finite_is_missing_with_its_reason(run):
-    result = computed("tests.fake_methods:OnlyNoiseIsNaN", run)["result"]
+    result = computed(NAMED["OnlyNoiseIsNaN"], run)["result"]
     assert "NaN" in result["metrics"]["noise"]["missing"]
     assert result["metrics"]["sample"]["value"] > 0
 
 
 def test_the_whole_text_of_a_failure_is_in_its_log(run):
-    cell = Cell(TASK, "tests.fake_methods:RaisesLong")
+    cell = Cell(TASK, NAMED["RaisesLong"])
     answer = isolated(cell.job(0, run, LIMITS))
     assert len(answer.log) > 200_000 and "Traceback" in answer.log
     assert len(cell.record(answer)["result"]["reason"]) == TEXT_MOST
@@ -177,5 +179,8 @@ def test_no_folder_of_an_ended_worker_is_left(home):
     assert not folder.exists()
 
 
-def test_the_names_of_rogues_are_those_of_the_module():
-    assert all(getattr(fake_methods, kind.__name__) is kind for kind in ROGUES)
+def test_rogues_are_found_by_their_names():
+    assert len(NAMED) == len(ROGUES)
+    kinds = {module.__name__: module for module in fake_methods.KINDS}
+    for module, name in (method.split(":") for method in ROGUES):
+        assert getattr(kinds[module], name).__name__ == name

@@ -101,7 +101,7 @@ def test_what_is_lost_or_spoilt_is_computed_again_to_the_same_bytes(reference, t
 
 
 def test_a_failing_method_takes_nothing_down_and_is_tried_again(reference, tmp_path, capsys):
-    sometimes = "tests.fake_methods:Sometimes"
+    sometimes = "tests.fake_methods.patient:Sometimes"
     assert run(tmp_path, methods=f"{sometimes},linear") == 2
     out = capsys.readouterr().out
     failed = [r for r in read_records(tmp_path).current if r["result"]["status"] == "error"]
@@ -177,10 +177,11 @@ def test_an_edited_method_or_helper_is_computed_again_and_nothing_else(mine, tmp
 def test_quiet_says_only_what_failed(tmp_path, capsys):
     assert run(tmp_path, "--quiet", methods="linear") == 0
     assert capsys.readouterr().out == ""
-    assert run(tmp_path, "--quiet", methods="linear,tests.fake_methods:Raises") == 2
+    raises = "tests.fake_methods.dying:Raises"
+    assert run(tmp_path, "--quiet", methods=f"linear,{raises}") == 2
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6 and lines[-1].startswith("failures: 5 ok, 5 error: tracebacks in")
-    assert all(line.startswith("error: tests.fake_methods:Raises on lorch/") for line in lines[:5])
+    assert all(line.startswith(f"error: {raises} on lorch/") for line in lines[:5])
 
 
 @pytest.mark.slow
@@ -234,7 +235,7 @@ def test_rows_that_differ_from_those_recorded_before_warn(tmp_path, capsys, refe
         (["--force", "nonsense"], "unknown method nonsense; the run has linear"),
         (["--methods", "lineer"], "unknown method lineer; there are"),
         (["--methods", "no.such.module:Mine"], "no module no.such.module"),
-        (["--methods", "tests.fake_methods:Nobody"], "module tests.fake_methods has no Nobody"),
+        (["--methods", "tests.made_rows:Nobody"], "module tests.made_rows has no Nobody"),
         (["--retry", "never"], "--retry takes error, timeout, oom or none"),
         (["--set", "scms=100000000"], "settings ask for more than 1,000,000 problems"),
         (["--backend", "rai"], "--backend: joblib has no rai; there are "),

@@ -27,8 +27,8 @@ def test_cells_end_as_they_do_in_processes_of_their_own(monkeypatch):
     base = pool_of("unforked").all[0].base.child.pid
     assert computed("linear", "unforked")["status"] == "ok"
     assert pool_of("unforked").all[0].base.child.pid == base, "one process for all its cells"
-    assert computed("tests.fake_methods:Raises", "unforked")["status"] == "error"
-    assert computed("tests.fake_methods:ExitsZero", "unforked")["status"] == "error"
-    assert computed("tests.fake_methods:ChangesState", "unforked")["status"] == "ok"
+    assert computed("tests.fake_methods.dying:Raises", "unforked")["status"] == "error"
+    assert computed("tests.fake_methods.dying:ExitsZero", "unforked")["status"] == "error"
+    assert computed("tests.fake_methods.patching:ChangesState", "unforked")["status"] == "ok"
     assert [canonical(computed("linear", "unforked", task)) for task in TASKS] == forked
     stop_run("unforked")

@@ -6,6 +6,7 @@ Rooms stand from the ground up: what a room may import stands above it in the ta
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -128,9 +129,15 @@ class Runtime(ast.NodeTransformer):
         return node if self.functions else None
 
 
+@cache
 def imports(module, functions=True):
     tree = Runtime(functions).visit(ast.parse(SOURCES[module].read_text()))
-    return set(imported(tree))
+    return frozenset(imported(tree))
+
+
+@cache
+def tree_of(module):
+    return ast.parse(SOURCES[module].read_text())
 
 
 def ours(names):
@@ -200,12 +207,12 @@ def constants(tree):
 
 # words that a method's name shares: a role, a noise space, the scale of an axis, a package
 SHARED_WORDS = {"truth", "additive", "linear", "dowhy"}
+METHODS = {entry.name for entry in entry_points(group="condfip_bench.methods")}
 
 
 @pytest.mark.parametrize("module", [m for m in SOURCES if m.startswith("bench.")])
 def test_no_module_of_bench_names_a_method(module):
-    methods = {entry.name for entry in entry_points(group="condfip_bench.methods")}
-    named = methods & set(constants(ast.parse(SOURCES[module].read_text()))) - SHARED_WORDS
+    named = METHODS & set(constants(tree_of(module))) - SHARED_WORDS
     assert not named
 
 
@@ -215,7 +222,7 @@ MEMBERS = [m for m in SOURCES if m.startswith("bench.") and m != "bench.run.fore
 
 @pytest.mark.parametrize("module", MEMBERS)
 def test_one_place_looks_for_optional_members(module):
-    calls = [n for n in ast.walk(ast.parse(SOURCES[module].read_text())) if isinstance(n, ast.Call)]
+    calls = [n for n in ast.walk(tree_of(module)) if isinstance(n, ast.Call)]
     hunts = [c for c in calls if getattr(c.func, "id", "") in ("getattr", "hasattr")]
     found = {part.value for c in hunts for part in c.args[1:2] if isinstance(part, ast.Constant)}
     assert not found & set(OPTIONAL)

@@ -22,7 +22,7 @@ DRAWN = ("bars", "d", "heatmap", "over-reference", "runtime", "ranks", "profile"
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
+def smoke(tmp_path_factory, undrawn):
     """A run of one small problem, by methods that take no time."""
     folder = tmp_path_factory.mktemp("smoke")
     where = ["--where", "scenario=RFF_IN", "graph_kind=er", "--jobs", "1", "--quiet"]
@@ -32,7 +32,7 @@ def smoke(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory):
+def real(tmp_path_factory, undrawn):
     """A run on real data."""
     folder = tmp_path_factory.mktemp("real")
     order = ["run", "--suite", "sachs", "--preset", "smoke", "--methods", "linear", "--quiet"]

@@ -29,7 +29,7 @@ BROWSER = (
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, undrawn):
     """A run of two problems in which one method fails, with its page beside itself."""
     out = tmp_path_factory.mktemp("run")
     methods = "truth,floor,marginal,linear,additive,tests.fake_methods.dying:Raises"

@@ -58,7 +58,7 @@ def test_at_smoke_size_each_method_has_its_turn_and_each_run_a_method():
     )
 
 
-def test_a_run_is_published_when_complete_and_never_done_twice(checkout, capsys):
+def test_a_run_is_published_when_complete_and_never_done_twice(checkout, capsys, undrawn):
     assert main(["reproduce", "--only", "few", "--jobs", "1"]) == 0
     published = read_records(checkout / "published" / "few").current
     assert len(published) == 5 and {r["key"]["settings"]["seed"] for r in published} == {7}
@@ -71,6 +71,7 @@ def test_a_run_is_published_when_complete_and_never_done_twice(checkout, capsys)
     assert "0 to run" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_smoke_leaves_no_trace_and_asks_every_method_once(checkout, capsys):
     assert main(["reproduce", "--smoke", "--only", "few", "--jobs", "1"]) == 0
     out = capsys.readouterr().out

@@ -21,18 +21,20 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("what", ["method", "suite", "metric"])
-def test_what_is_written_passes_its_test_and_is_never_overwritten(what, folder, capsys):
-    assert main([f"new-{what}", "swing_by"]) == 0
-    printed = capsys.readouterr().out
-    assert "wrote" in printed and "next: python -m" in printed
-    assert SECTION.format(what) in printed
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_swing_by.py"]
+def test_what_is_written_passes_its_test_and_is_never_overwritten(folder, capsys):
+    for what in KINDS:
+        name = f"swing_{what}"
+        assert main([f"new-{what}", name]) == 0
+        printed = capsys.readouterr().out
+        assert "wrote" in printed and "next: python -m" in printed
+        assert SECTION.format(what) in printed
+        for other, message in ((name, "exists already"), ("Not-a-name", f"no name for a {what}")):
+            assert main([f"new-{what}", other]) == 1
+            assert message in capsys.readouterr().err
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     found = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout
-    for name, message in (("swing_by", "exists already"), ("Not-a-name", f"no name for a {what}")):
-        assert main([f"new-{what}", name]) == 1
-        assert message in capsys.readouterr().err
+    assert len(list(folder.glob("test_swing_*.py"))) == len(KINDS) == 3
 
 
 @pytest.mark.parametrize(

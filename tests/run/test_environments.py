@@ -139,6 +139,7 @@ def test_a_table_in_a_file_names_what_each_method_needs(home):
             read_environments([word], ["x", "x:Y"])
 
 
+@pytest.mark.slow
 def test_packages_that_cannot_be_installed_are_one_line(home, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     (home / "none.txt").write_text("./there-is-no-such-folder\n")

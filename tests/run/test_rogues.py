@@ -30,22 +30,14 @@ LIMITS = Limits(seconds=60.0, memory=600 * 2**20)
 SOON = Limits(seconds=4.0, memory=600 * 2**20)
 NAMED = {method.split(":")[1]: method for method in ROGUES}
 FEW = {
-    "Raises": "error",
     "RaisesSurrogate": "error",
-    "LeavesZero": "error",
     "ExitsZero": "error",
-    "DiesOfRealTimeSignal": "error",
-    "WritesRubbish": "error",
-    "WritesAFrameOfItsOwn": "error",
     "AnswersUnderAnotherName": "error",
-    "ForksAndReturns": "ok",
     "Spawns": "ok",
-    "PatchesNumpy": "ok",
     "DeletesAllFolders": "ok",
     "Snoops": "ok",
-    "OnlyNoiseIsNaN": "ok",
 }
-FEW_AT_IMPORT = ("leaves_zero", "exits_zero", "forks", "kills_its_parent")
+FEW_AT_IMPORT = ("kills_its_parent",)
 
 
 @pytest.fixture(scope="module")
@@ -145,9 +137,8 @@ def test_there_are_many_rogues_and_the_few_are_among_them():
 
 
 def test_a_patch_does_not_touch_its_own_scores_either(run, alone):
-    for method in ("PatchesNumpy", "PatchesMetrics"):
-        record = computed(NAMED[method], run)
-        assert record["result"]["metrics"] == alone["linear"]["result"]["metrics"]
+    record = computed(NAMED["PatchesMetrics"], run)
+    assert record["result"]["metrics"] == alone["linear"]["result"]["metrics"]
 
 
 def test_one_value_that_is_not_finite_is_missing_with_its_reason(run):

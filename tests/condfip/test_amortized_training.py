@@ -78,15 +78,21 @@ def test_losses_are_least_at_the_truth():
         assert values[1] == min(values)
 
 
-def test_training_writes_a_checkpoint_that_answers(tmp_path):
-    path, code = train(SMOKE, tmp_path)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """The smallest training: its checkpoint and its exit code."""
+    return train(SMOKE, tmp_path_factory.mktemp("first"))
+
+
+def test_training_writes_a_checkpoint_that_answers(first):
+    path, code = first
     weights = load(path)
     assert code == 0 and weights.history["steps"] == SMOKE.steps and weights.config == SMOKE
     tasks = step_tasks(SMOKE, 1, 0)
     n = tasks.context
     answers = weights.model(tasks.x[:, :n], tasks.y[:, :n], tasks.mask)
     assert score(answers[-1], tasks)[0].isfinite().all()
-    scores = list(csv.DictReader((tmp_path / "amortized.csv").open()))
+    scores = list(csv.DictReader((path.parent / "amortized.csv").open()))
     assert [row["step"] for row in scores] == [str(SMOKE.steps)]
     assert 0 < float(scores[-1]["RFF_IN"]) < 1
 
@@ -109,10 +115,9 @@ def test_a_resumed_run_equals_one_without_a_stop(tmp_path, monkeypatch):
     assert code == 0 and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_run_may_begin_from_trained_weights_and_counts_both(tmp_path):
-    first, _ = train(SMOKE, tmp_path / "first")
-    second, _ = train(SMOKE, tmp_path / "second", begin=first, seed=1)
-    one, both = load(first).history, load(second).history
+def test_a_run_may_begin_from_trained_weights_and_counts_both(first, tmp_path):
+    second, _ = train(SMOKE, tmp_path / "second", begin=first[0], seed=1)
+    one, both = load(first[0]).history, load(second).history
     assert both["steps"] == 2 * one["steps"] and both["tasks"] > one["tasks"]
 
 

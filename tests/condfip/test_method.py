@@ -326,7 +326,7 @@ def test_the_shipped_weights_are_small_and_know_their_history():
     assert all(s["datasets"] > 0 and s["commit"] for s in method.loaded.stages.values())
 
 
-@pytest.mark.parametrize("scenario", ["LIN_IN", "RFF_IN"])
+@pytest.mark.parametrize("scenario", [pytest.param("LIN_IN", marks=pytest.mark.slow), "RFF_IN"])
 def test_the_shipped_weights_find_noise_and_mechanisms(scenario):
     p = problem(scenario)
     ours, published = errors(CondFiP(), p), errors(CondFiPPublished(), p)

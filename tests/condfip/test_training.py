@@ -123,7 +123,10 @@ def same(one: Run, other: Run) -> bool:
     return all(torch.equal(weights(a), weights(b)) for a, b in pairs)
 
 
-@pytest.mark.parametrize("stage", LOSSES)
+SLOWER = [pytest.param(s, marks=pytest.mark.slow) for s in ("encoder", "decoder")]
+
+
+@pytest.mark.parametrize("stage", [*SLOWER, "joint"])
 def test_a_resumed_run_equals_one_without_a_stop(tmp_path, stage):
     assert same(*halves(tmp_path, stage, 6))
 
@@ -373,10 +376,10 @@ sys.exit(main(["train", sys.argv[2], *sizes, "--out", sys.argv[1]]))
 """
 
 
-SLOWER = [pytest.param(stage, marks=pytest.mark.slow) for stage in ("both", "joint")]
+ALSO = [pytest.param(stage, marks=pytest.mark.slow) for stage in ("both", "joint")]
 
 
-@pytest.mark.parametrize("stage", [*SLOWER, "amortized"])
+@pytest.mark.parametrize("stage", [*ALSO, "amortized"])
 def test_training_needs_torch_numpy_and_safetensors_only(tmp_path, stage):
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", BARE, str(tmp_path), stage]

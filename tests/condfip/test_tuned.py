@@ -127,7 +127,10 @@ def test_nodes_are_padded_and_pieces_change_nothing(monkeypatch):
     np.testing.assert_allclose(pieces, whole, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(("scenario", "share"), [("LIN_IN", 0.95), ("RFF_IN", 0.92)])
+@pytest.mark.parametrize(
+    ("scenario", "share"),
+    [pytest.param("LIN_IN", 0.95, marks=pytest.mark.slow), ("RFF_IN", 0.92)],
+)
 def test_the_shipped_weights_gain_by_it(scenario, share):
     p = problem(scenario, 400)
     errors = []

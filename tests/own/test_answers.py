@@ -83,7 +83,10 @@ def test_a_draw_and_rows_of_a_column_are_answered(linear):
     )
 
 
-@pytest.mark.parametrize("method", ["linear", "additive", "boosting", "gp"])
+TREES = pytest.param("boosting", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("method", ["linear", "additive", TREES, "gp"])
 def test_nothing_changes_where_nothing_was_changed(method):
     table = rows(80).round(1)
     scm = load_method(method).fit(table, GRAPH)
@@ -95,7 +98,7 @@ def test_nothing_changes_where_nothing_was_changed(method):
     assert not mixed[1::2].equals(table.astype(float)[1::2])
 
 
-@pytest.mark.parametrize("method", ["linear", "gp", "boosting"])
+@pytest.mark.parametrize("method", ["linear", "gp", TREES])
 def test_fits_to_other_rows_keep_their_hyper_parameters(method):
     scm = load_method(method).fit(rows(80), GRAPH)
     same = scm.refit(rows(80)).mechanism(rows(20, seed=1))

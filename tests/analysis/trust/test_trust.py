@@ -63,7 +63,7 @@ def test_what_a_regression_leaves_is_the_noise():
     assert alone[0] == pytest.approx(y[0] - y[1:].mean(0))
 
 
-@pytest.mark.parametrize("heavy", [False, True])
+@pytest.mark.parametrize("heavy", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_noise_that_grows_is_seen_by_ranks_and_few_rows_decide_nothing(heavy):
     rng = np.random.default_rng(0)
     even, grown = [], []

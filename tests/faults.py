@@ -5,7 +5,7 @@
     python tests/faults.py --only floor    # faults whose words, file or tests hold this
 
 Prints a row a fault as soon as it is known; the exit code is 1 where one was not noticed. A fault
-whose old line is not found exactly once is refused: mend the list in `tests/fault_list.py`.
+whose old line is not found exactly once is refused: mend the list in `tests/faults.toml`.
 """
 
 import argparse

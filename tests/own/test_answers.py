@@ -1,5 +1,7 @@
 """Answers by algebra: effects, intervals, warnings; what a run writes of them."""
 
+import contextlib
+import io
 import json
 import math
 import re
@@ -201,14 +203,21 @@ def run(tmp_path_factory):
     return folder, words
 
 
-def test_a_run_prints_and_writes_its_answers(run, capsys):
+@pytest.fixture(scope="module")
+def answered(run):
+    """What that run prints, and what it warns of."""
     folder, words = run
     (folder / "elsewhere.txt").write_text("mine")
     (folder / "out").mkdir()
     (folder / "out" / "do-linear.csv").symlink_to(folder / "elsewhere.txt")
-    assert main(words) == 0
-    told = capsys.readouterr()
-    said, warned = told.out, told.err
+    said, warned = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(warned):
+        assert main(words) == 0
+    return said.getvalue(), warned.getvalue()
+
+
+def test_a_run_prints_and_writes_its_answers(run, answered):
+    (folder, _), (said, warned) = run, answered
     assert all(f"### {name}" in said for name in ("residual", "nodes", "effects-1", "effects-3"))
     assert "outside the data" in warned
     assert "note, new_x are in no edge" in said
@@ -229,10 +238,8 @@ def test_a_run_prints_and_writes_its_answers(run, capsys):
     assert page.count("<svg") >= 5
 
 
-def test_the_same_run_again_answers_from_its_records(run, capsys):
-    folder, words = run
-    main(words)
-    capsys.readouterr()
+def test_the_same_run_again_answers_from_its_records(run, answered, capsys):
+    _, words = run
     assert main([word for word in words if word != "--quiet"]) == 0
     assert capsys.readouterr().out.count("1 done before, 0 to run") == 2
 

@@ -5,6 +5,7 @@ import pytest
 from bench.laws import LAWS, check
 from bench.laws.trial import Trial, on_steps
 from bench.registry import load_method
+from tests.laws import broken_estimates
 
 BREAKS = {
     "Reindexed": "keeps shape and index",
@@ -42,12 +43,13 @@ def test_every_law_has_a_method_that_breaks_it():
 
 @pytest.mark.parametrize("broken", BREAKS)
 def test_a_broken_method_is_caught(broken):
-    ((law, why),) = check(f"tests.laws.broken_methods:{broken}", [BREAKS[broken]])
+    kind = "estimates" if hasattr(broken_estimates, broken) else "methods"
+    ((law, why),) = check(f"tests.laws.broken_{kind}:{broken}", [BREAKS[broken]])
     assert law == BREAKS[broken] and why
 
 
 def test_a_rounded_row_on_a_step_may_fall_and_no_other_row():
-    law, name = "generates what it abducts", "tests.laws.broken_methods:OneStep"
+    law, name = "generates what it abducts", "tests.laws.broken_estimates:OneStep"
     trial = Trial(load_method(name))
     rows = trial.context.round(1)
     gaps = (trial.estimate.generate(trial.estimate.noise(rows)) - rows).abs().max(axis=1)

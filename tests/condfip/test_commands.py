@@ -1,0 +1,79 @@
+"""Commands of Cond-FiP that answer and tell: infer, info, plot, scaling."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from condfip.__main__ import LOGS, main
+from condfip.curve import SCENARIOS, scaling_figure
+from condfip.curve import read as read_log
+from condfip.paper.method import SHIPPED, CondFiP
+from tests.condfip.conftest import EDGES
+
+
+@pytest.fixture
+def files(tmp_path, table) -> dict[str, str]:
+    table.to_csv(tmp_path / "my.csv", index=False)
+    edges = pd.DataFrame(EDGES, columns=["source", "target"])
+    edges.to_csv(tmp_path / "edges.csv", index=False)
+    return {k: str(tmp_path / f"{k}.csv") for k in ("my", "edges", "out")}
+
+
+def infer(files: dict[str, str], weights: Path, *options: str) -> int:
+    paths = ["--data", files["my"], "--graph", files["edges"], "--out", files["out"]]
+    return main(["infer", *paths, "--checkpoint", str(weights), *options])
+
+
+def test_infer_writes_samples_and_counterfactuals(files, weights, table, graph):
+    assert infer(files, weights, "--n", "7", "--do", "a=1.5") == 0
+    samples = pd.read_csv(files["out"])
+    assert samples.shape == (7, 4) and (samples["a"] == 1.5).all()
+    assert infer(files, weights, "--counterfactual", "--do", "a=1.5", "c=scale:0") == 0
+    expected = CondFiP(weights).fit(table, graph).counterfactual(table, {"a": 1.5, "c": 0.0})
+    np.testing.assert_allclose(pd.read_csv(files["out"]), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--do", "z=1"], "unknown column 'z'"),
+        (["--do", "a=high"], "'high' is no number"),
+        (["--counterfactual"], "--counterfactual needs --do"),
+        (["--checkpoint", "none.safetensors"], "no checkpoint at"),
+        (["--graph", "none.csv"], "no file none.csv"),
+        (["--device", "cuda:9"], "no such CUDA device"),
+    ],
+)
+def test_wrong_use_of_infer_is_one_line(files, weights, capsys, options, message):
+    assert infer(files, weights, *options) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_a_graph_that_does_not_match_the_columns_is_one_line(files, weights, capsys):
+    Path(files["edges"]).write_text("source,target\na,z\n")
+    assert infer(files, weights) == 1
+    assert "edges.csv, line 2, names z, which" in capsys.readouterr().err
+
+
+def test_info_and_plot_tell_of_a_run(weights, tmp_path, capsys):
+    assert main(["info", str(weights)]) == 0
+    assert "encoder: 5,201 parameters" in capsys.readouterr().out
+    assert main(["plot", str(tmp_path)]) == 1
+    (tmp_path / "encoder.csv").write_text("step,seconds,loss\n1,2.0,0.5\n2,4.0,0.4\n")
+    assert main(["plot", str(tmp_path)]) == 0
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_scaling_draws_the_logs_of_the_shipped_weights(tmp_path):
+    logs = {title: SHIPPED.parent / log for title, log in LOGS.items()}
+    for axes, log in zip(scaling_figure(logs).axes, logs.values(), strict=True):
+        last = read_log(log)[-1]
+        drawn = {line.get_label(): line.get_xydata()[-1].tolist() for line in axes.lines}
+        seen = float(last.get("datasets") or last["tasks"])
+        assert drawn == {name: [seen, float(last[name])] for name in SCENARIOS}
+    assert main(["scaling", "--out", str(tmp_path / "scaling.png")]) == 0
+    assert (tmp_path / "scaling.png").stat().st_size > 1000
+    assert main(["scaling", "--out", str(tmp_path / "nowhere" / "scaling.png")]) == 1

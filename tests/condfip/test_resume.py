@@ -1,0 +1,177 @@
+"""Runs of training that stop and go on: exact resumption, what is kept, former files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from condfip.checkpoint import build, load, read, write
+from condfip.paper import train as train_module
+from condfip.paper.config import JOINT, SMALL, SMOKE, STAGES
+from condfip.paper.stage import Stage
+from condfip.paper.train import run_plan
+from condfip.run import Run
+from condfip.training import Folder, keep
+from tests.condfip.smoke_runs import CPU, plan, same, start, weights
+
+
+def halves(tmp_path: Path, stage: str, half: int) -> tuple[Run, Run]:
+    """A run of 2 * half steps, and one saved and loaded after half of them."""
+    straight, first = start(stage, 2 * half), start(stage, 2 * half)
+    for _ in range(2 * half):
+        straight.advance(CPU)
+    for _ in range(half):
+        first.advance(CPU)
+    first.save(tmp_path / "run.safetensors")
+    second = Run.load(tmp_path / "run.safetensors", lambda header: Stage.restored(header, CPU))
+    for _ in range(half):
+        second.advance(CPU)
+    return straight, second
+
+
+SLOWER = [pytest.param(s, marks=pytest.mark.slow) for s in ("encoder", "decoder")]
+
+
+@pytest.mark.parametrize("stage", [*SLOWER, "joint"])
+def test_a_resumed_run_equals_one_without_a_stop(tmp_path, stage):
+    assert same(*halves(tmp_path, stage, 6))
+
+
+def test_what_is_asked_of_a_resumed_run_replaces_what_it_had(tmp_path):
+    run_plan(plan(tmp_path, stages=("joint",)))
+    settings, prior = {"effect_from": 7, "rate": 1e-4}, {"grow": 9}
+    asked = plan(tmp_path, resume=tmp_path, settings=settings, prior=prior)
+    old = SMOKE.with_stage("joint", {"steps": 4}, {}).joint
+    new = train_module.prepare("joint", asked, CPU).trainee.settings
+    assert new == replace(old, effect_from=7, rate=1e-4, prior=replace(old.prior, grow=9))
+
+
+@pytest.mark.slow
+def test_two_hundred_steps_equal_one_hundred_and_one_hundred_more(tmp_path):
+    assert same(*halves(tmp_path, "decoder", 100))
+
+
+@pytest.mark.parametrize("lacks", ["nothing", "digits of the average", "moments"])
+def test_a_run_is_kept_in_one_small_file_and_goes_on_from_it(tmp_path, monkeypatch, lacks):
+    run = start("joint", 8)
+    for _ in range(4):
+        run.advance(CPU)
+    Folder(tmp_path, "joint").save(run)
+    tensors = read(tmp_path / "joint.run.safetensors")[0].items()
+    own, moments = (
+        sum(120 + t.numel() * t.element_size() for n, t in tensors if n.startswith(part))
+        for part in ("model.", "optimiser.")
+    )
+    limits = {
+        "nothing": 8_000_000,
+        "digits of the average": 2 * own + moments // 2,
+        "moments": 1.7 * own,
+    }
+    monkeypatch.setattr("condfip.training.KEPT_BYTES", limits[lacks])
+    (path,) = keep(tmp_path, tmp_path / "kept")
+    again = Run.load(path, lambda header: Stage.restored(header, CPU))
+    assert torch.equal(weights(again.trainee.model), weights(run.trainee.model))
+    close = {"rtol": 0.01, "atol": 0.0} if lacks != "nothing" else {"rtol": 0, "atol": 0}
+    torch.testing.assert_close(weights(again.average), weights(run.average), **close)
+    assert torch.equal(weights(again.average), weights(run.average)) == (lacks == "nothing")
+    assert (again.step, again.datasets) == (4, run.datasets)
+    assert again.begun == (4 if lacks == "moments" else 0)
+    for one in (run, again):
+        one.advance(CPU)
+    torch.testing.assert_close(
+        weights(again.trainee.model), weights(run.trainee.model), rtol=0, atol=0.02
+    )
+
+
+def test_weights_that_are_too_large_to_keep_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="has no run to keep"):
+        list(keep(tmp_path, tmp_path))
+    Folder(tmp_path, "joint").save(start("joint"))
+    monkeypatch.setattr("condfip.training.KEPT_BYTES", 1000)
+    with pytest.raises(ValueError, match="has weights of more than"):
+        list(keep(tmp_path, tmp_path / "kept"))
+
+
+def test_a_run_of_the_former_network_goes_on(tmp_path):
+    """A file as it was written before the networks changed: its own names, fewer settings."""
+    config = replace(SMOKE, model=replace(SMOKE.model, network="former"))
+    torch.manual_seed(0)
+    straight = Run.start(Stage("encoder", config, build(config.model), 0, {}))
+    straight.advance(CPU)
+    straight.save(tmp_path / "encoder.run.safetensors")
+    tensors, header, _ = read(tmp_path / "encoder.run.safetensors")
+    del header["config"]["model"]["network"]
+    for stage in STAGES:
+        for name in ("cosine", "plateau", "effect_from", "mask_roots", "linear", "dropout"):
+            del header["config"][stage][name]
+        for name in ("tokens", "grow"):
+            del header["config"][stage]["prior"][name]
+    del header["config"][JOINT], header["begun"]
+    write(
+        tmp_path / "encoder.run.safetensors", {old_name(n): t for n, t in tensors.items()}, header
+    )
+    again = train_module.prepare(
+        "encoder", plan(tmp_path, stages=("encoder",), resume=tmp_path), CPU
+    )
+    for run in (straight, again):
+        run.advance(CPU)
+    assert same(straight, again) and again.step == 2
+
+
+def old_name(name: str) -> str:
+    """What a tensor of a run was called in the former network."""
+    part, _, rest = name.partition(".")
+    if part == "optimiser":
+        return name
+    pieces = [
+        (".norm_query.", ".norms.0."),
+        (".norm_key.", ".norms.1."),
+        (".norm_value.", ".norms.2."),
+        (".query.", ".maps.0."),
+        (".key.", ".maps.1."),
+        (".value.", ".maps.2."),
+        (".feed_forward.1.", ".feed_forward.3."),
+        (".feed_forward.0.", ".feed_forward.1."),
+        (".norm_feed_forward.", ".feed_forward.0."),
+        (".head.2.", ".head.4."),
+        (".head.1.", ".head.2."),
+    ]
+    for new, old in pieces:
+        if new in name:
+            return name.replace(new, old)
+    for vector in ("codebook", "position", "condition"):
+        name = name.replace(f".norm_{vector}.", f".{vector}.1.")
+        if f".{vector}.1." not in name:
+            name = name.replace(f".{vector}.", f".{vector}.0.")
+    return name
+
+
+def test_a_run_may_begin_from_trained_weights_and_counts_both(tmp_path):
+    run_plan(plan(tmp_path / "first"))
+    begin = tmp_path / "first" / "model.safetensors"
+    first, again = load(begin), plan(tmp_path, stages=("encoder",), begin=begin)
+    run = train_module.prepare("encoder", again, CPU)
+    assert torch.equal(weights(run.trainee.model), weights(first.model))
+    run_plan(again)
+    stages = load(tmp_path / "model.safetensors").stages
+    assert {k: v["steps"] for k, v in stages.items()} == {"encoder": 8, "decoder": 4}
+    with pytest.raises(ValueError, match="has other sizes"):
+        train_module.prepare("encoder", replace(again, config=SMALL), CPU)
+
+
+def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(tmp_path, monkeypatch):
+    advance, stops = Run.advance, [2]
+
+    def stop(run: Run, device: torch.device) -> float:
+        if run.step in stops:
+            stops.remove(run.step)
+            raise KeyboardInterrupt
+        return advance(run, device)
+
+    monkeypatch.setattr(Run, "advance", stop)
+    encoder = plan(tmp_path, stages=("encoder",))
+    assert run_plan(encoder) == 130
+    assert load(tmp_path / "model.safetensors").stages["encoder"]["steps"] == 2
+    assert run_plan(replace(encoder, resume=tmp_path)) == 0
+    assert load(tmp_path / "model.safetensors").stages["encoder"]["steps"] == 4

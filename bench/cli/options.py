@@ -9,7 +9,7 @@ from bench.analysis.results import Shown
 
 
 def place(text: str) -> Path:
-    """A path that is one.
+    """Reads a path from a word of the command line.
 
     Raises:
         ValueError: it is empty, as a variable of a shell that was never set, or holds a zero.
@@ -20,10 +20,10 @@ def place(text: str) -> Path:
 
 
 def plain(name: str) -> str:
-    """A name that is one step of a path.
+    """Checks a name of a file or folder, which may not lead elsewhere.
 
     Raises:
-        ValueError: it leads elsewhere.
+        ValueError: it has other signs than letters, digits, _, - and a dot.
     """
     if not re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
         raise ValueError(f"a name of letters, digits, _, - and . is asked for, not {name!r}")
@@ -36,7 +36,7 @@ def split(text: str) -> list[str]:
 
 
 def axes(settings: Sequence[str]) -> dict[str, str]:
-    """AXIS=VALUES, one after the other, as a dict.
+    """Reads words of the form AXIS=VALUES as a dict.
 
     Raises:
         ValueError: one is not of that form.

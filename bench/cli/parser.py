@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
     """Wrong usage is exit code 1 here; 2 means that some cells failed."""
 
     def error(self, message: str) -> NoReturn:
-        """One line, exit code 1."""
+        """Says what is wrong in one line and ends with exit code 1."""
         self.exit(WRONG, f"error: {clean(message)} (see {self.prog} --help)\n")
 
 

@@ -106,6 +106,6 @@ def _hessian(design: np.ndarray, p: np.ndarray, penalty: np.ndarray) -> np.ndarr
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
-    """Of the rows of z [N, K]."""
+    """Turns each row of z [N, K] into probabilities that add up to 1."""
     e = np.exp(z - z.max(1, keepdims=True))
     return e / e.sum(1, keepdims=True)

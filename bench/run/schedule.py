@@ -48,7 +48,7 @@ class Expectations:
 
     @classmethod
     def from_runs(cls, folders: Iterable[Path]) -> "Expectations":
-        """From the records of several runs."""
+        """Learns how long cells take from the records of several runs."""
         expectations = cls()
         for folder in folders:
             mine = _launches_here(folder)

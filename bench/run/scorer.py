@@ -172,7 +172,7 @@ class TwoVerbs(Estimate):
 
 
 class FiveVerbs(Completed):
-    """The others made of these two."""
+    """An estimate that answers noise and generate only, with the other verbs made of these."""
 
     can_draw = False
     imputations = 0

@@ -77,7 +77,7 @@ def seal(key: Mapping[str, Any], result: Mapping[str, Any], run: Mapping[str, An
 
 
 def check(record: Any) -> Record:
-    """The record itself, where it is one.
+    """Checks that what was read is a record, and returns it.
 
     Raises:
         Spoilt: it has another shape, or does not match its sha.

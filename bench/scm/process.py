@@ -120,7 +120,7 @@ def own_power(hyper: Kernel, x: Tensor, y: Tensor, j: int) -> Tensor:
 
 
 def kernel(hyper: Kernel, x: Tensor, y: Tensor) -> Parts:
-    """Between rows [G, N, P] and [G, M, P]."""
+    """Computes the kernel between rows [G, N, P] and [G, M, P]."""
     base = (-0.5 * squared_distance(x * hyper.inverse, y * hyper.inverse)).exp()
     powers = powers_of(base, hyper.amplitude.shape[1])
     bent = mix(powers, hyper.amplitude.exp())

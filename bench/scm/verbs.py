@@ -32,7 +32,7 @@ def to_array(table: "pd.DataFrame | np.ndarray", names: Sequence[str]) -> np.nda
 
 
 def whole(rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Rows [N, D] that are asked about, as they are.
+    """Checks that rows [N, D] have no NaN, and returns them.
 
     Raises:
         ValueError: NaN, with the column that has it.

@@ -24,7 +24,7 @@ NUMBERS = 2**22  # of all draws together: more rows than fit are thinned
 
 
 class Estimate(Protocol):
-    """What is asked; see `bench.run.scorer.Asked`."""
+    """An estimate that questions can be put to, here or in the process that fitted it."""
 
     label: str  # of the method, as in the names of files
     imputations: int = 0

@@ -68,7 +68,7 @@ class HeldTask(OwnTask):
 
 
 def held_tasks(task: OwnTask, folder: Path, folds: Sequence[int]) -> list[HeldTask]:
-    """Those beside the task of a table."""
+    """The tasks that fit one half of a table and hold out the other, one a fold."""
     shared: dict[str, Any] = {**task.settings, "folder": str(folder.resolve())}
     return [HeldTask(**shared, suite="own-trust", fold=fold) for fold in folds]
 

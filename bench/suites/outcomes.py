@@ -28,7 +28,7 @@ class Outcome:
 
 
 def outcomes(data: Dataset, nodes: Sequence[int]) -> list[Outcome]:
-    """Of some nodes, by column number."""
+    """The outcomes of nodes, given by column number: one a level where a node is a category."""
     found = []
     for j in nodes:
         name = data.names[j]

@@ -141,7 +141,7 @@ def read_conditions(folder: Path) -> dict[str, np.ndarray]:
 
 
 def settle(settings: Settings) -> Settings:
-    """The settings as they are.
+    """Checks the settings of a task, and returns them.
 
     Raises:
         ValueError: more rows are asked for than there are.

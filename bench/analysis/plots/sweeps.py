@@ -83,7 +83,7 @@ def own_axis(frame: pd.DataFrame) -> str | None:
 
 
 def own_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """As `sweep`, over a suite's own axis."""
+    """Numbers of errors against the axis that only this suite has; see `sweep`."""
     return sweep(frame, own_axis(frame) or "")
 
 

@@ -33,7 +33,7 @@ def least_squares_left(data: Dataset, halves: tuple[np.ndarray, np.ndarray]) -> 
 
 
 def check_rows(data: Dataset, fitted: int) -> list[Check]:
-    """Rows that are fitted for each parent of a node."""
+    """Checks that enough rows are fitted for each parent of a node."""
     checks = []
     for name, parents in zip(data.names, data.parents(), strict=True):
         if len(parents):
@@ -45,7 +45,7 @@ def check_rows(data: Dataset, fitted: int) -> list[Check]:
 
 
 def check_constant(data: Dataset, context: np.ndarray) -> list[Check]:
-    """Columns that do not vary among the rows that are fitted, [N] numbers of them."""
+    """Checks which columns do not vary among the rows that are fitted, whose numbers are [N]."""
     constant = np.flatnonzero(np.ptp(data.rows[context], axis=0) == 0)
     words = "constant in the half that is fitted: nothing is learnt of what it does"
     return [Check("constant", str(data.names[j]), words, 0.0, result=FAILS) for j in constant]

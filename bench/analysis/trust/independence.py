@@ -29,13 +29,13 @@ class Kernel:
 
     @cached_property
     def centred(self) -> np.ndarray:
-        """With rows and columns of mean zero, [N, N]."""
+        """The kernel with rows and columns shifted to mean 0, [N, N]."""
         k = self.values
         return k - k.mean(0) - k.mean(0)[:, None] + k.mean()
 
     @cached_property
     def mean(self) -> float:
-        """Of the kernel between different rows."""
+        """The mean of the kernel over pairs of different rows."""
         n = len(self.values)
         return float((self.values.sum() - n) / (n * (n - 1)))
 

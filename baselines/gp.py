@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from bench.method import AdditiveMethod
+from bench.scm.kernel import CONSTANT, Kernel, squared_distance
 from bench.scm.many_rows import EXACT_ROWS, solve_any, some_rows
 from bench.scm.pathwise import drawn
-from bench.scm.process import CONSTANT, Kernel, pieces, squared_distance
+from bench.scm.process import pieces
 from bench.scm.support import Continued, checked
 from bench.standardised import PerNode, padded_parents
 

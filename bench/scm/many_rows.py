@@ -12,20 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.scm.process import (
-    CONSTANT,
-    Exact,
-    Induced,
-    Kernel,
-    Process,
-    bent_variance,
-    covariance,
-    factor,
-    features,
-    kernel,
-    pieces,
-    solve,
-)
+from bench.scm.kernel import CONSTANT, Kernel, bent_variance, covariance, factor, kernel
+from bench.scm.process import Exact, Induced, Process, features, pieces, solve
 
 EXACT_ROWS = 2000  # solved exactly up to here
 EXPERT_ROWS, EXPERTS = 4000, 3  # rows of each, and how many at most

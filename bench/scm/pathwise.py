@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.scm import process as gp
+from bench.scm.kernel import CONSTANT
 from bench.scm.many_rows import Committee
-from bench.scm.process import Exact, Induced, Process
+from bench.scm.process import Exact, Induced, Process, features
 
 FEATURES = 256  # of each scale's prior, Rahimi and Recht 2007
 
@@ -105,7 +105,7 @@ def drawn(process: Process, rng: np.random.Generator) -> Callable[[np.ndarray], 
 
         def deviation(x: np.ndarray) -> np.ndarray:
             here = torch.from_numpy(x).to(process.rows)
-            return (gp.features(process.hyper, here, process.rows, process.inner) @ moved).numpy()
+            return (features(process.hyper, here, process.rows, process.inner) @ moved).numpy()
 
         return deviation
     exact = process.cautious if isinstance(process, Committee) else process
@@ -120,6 +120,6 @@ def _path_of(exact: Exact, rng: np.random.Generator) -> Path:
         alone = torch.zeros_like(inverse)
         alone[j] = inverse[j]
         smooth.append((float(variance[0]), alone))
-    kernel = Kernel(gp.CONSTANT, hyper.linear[0].exp(), smooth)
+    kernel = Kernel(CONSTANT, hyper.linear[0].exp(), smooth)
     nothing = torch.zeros_like(exact.noise)
     return Path(kernel, exact.rows, nothing, exact.noise, exact.root, rng)

@@ -1,7 +1,7 @@
 """A node's Gaussian process and how it meets its context, many nodes at once, in closed form.
 
 Letters: G nodes, N context rows, M query rows, P parents (padded with zero columns), S scales. The
-kernel is that of `bench.scm.process`; algebra follows Rasmussen and Williams 2006, sections 2.2,
+kernel is that of `bench.scm.kernel`; algebra follows Rasmussen and Williams 2006, sections 2.2,
 5.4.1 and 5.4.2.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from bench.scm.process import Kernel, Parts, factor, kernel, mix, variance
+from bench.scm.kernel import Kernel, Parts, factor, kernel, mix, variance
 
 NUMBERS = 2**18  # kernel entries of the nodes handled together: more would leave the cache
 

@@ -18,7 +18,10 @@ from tests.cli.test_cli import fails_with
 from tests.made_rows import CONTROLS, MANY, made_run, rows
 
 MADE = made_run()
-DRAWN = ("bars", "d", "heatmap", "over-reference", "runtime", "ranks", "profile")
+DRAWN = ["bars", "heatmap", "ranks"]
+DRAWN += [
+    pytest.param(k, marks=pytest.mark.slow) for k in ("d", "over-reference", "runtime", "profile")
+]
 
 
 @pytest.fixture(scope="module")

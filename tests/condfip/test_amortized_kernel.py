@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.scm.process import kernel
+from bench.scm.kernel import kernel
 from condfip.amortized.kernel import Hyper, examine, posterior
 
 G, N, P, S = 2, 14, 3, 3

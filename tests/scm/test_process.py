@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from bench.scm import many_rows
+from bench.scm.kernel import Kernel, covariance, factor, kernel
 from bench.scm.many_rows import commit, induce, inducing_rows, solve_any, some_rows
-from bench.scm.process import Kernel, covariance, factor, kernel, solve
+from bench.scm.process import solve
 
 P = 2
 

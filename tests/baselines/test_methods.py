@@ -25,7 +25,7 @@ from bench.registry import (
 )
 
 SLOW = {
-    *("mlp", "boosting", "s-learner", "t-learner", "fip", "deci", "causalnf", "dowhy"),
+    *("gp-fast", "mlp", "boosting", "s-learner", "t-learner", "fip", "deci", "causalnf", "dowhy"),
     *("condfip", "condfip-published", "condfip-tuned", "condfip-incontext"),
 }
 SEES_PROBLEM = ("truth", "floor")

@@ -155,7 +155,7 @@ def test_together_the_encoder_learns_from_both_losses():
     assert gradient.abs().max() > 1e-5
 
 
-@pytest.mark.parametrize("stage", ["encoder", "decoder"])
+@pytest.mark.parametrize("stage", [pytest.param("encoder", marks=pytest.mark.slow), "decoder"])
 def test_one_dataset_can_be_overfitted(stage):
     torch.manual_seed(0)
     model, batch = CondFiPModel(SMOKE.model), seeded(PriorConfig((4,), (12,), 6), 1)

@@ -35,7 +35,7 @@ SLOWER = [pytest.param(s, marks=pytest.mark.slow) for s in ("encoder", "decoder"
 
 @pytest.mark.parametrize("stage", [*SLOWER, "joint"])
 def test_a_resumed_run_equals_one_without_a_stop(tmp_path, stage):
-    assert same(*halves(tmp_path, stage, 6))
+    assert same(*halves(tmp_path, stage, 3))
 
 
 def test_what_is_asked_of_a_resumed_run_replaces_what_it_had(tmp_path):

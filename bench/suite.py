@@ -22,6 +22,7 @@ class Suite:
         about: what its problems are, in a line.
         source: the paper or the data that they come from.
         licence: of that source.
+        unit: what errors are counted in, for captions; "": in standard deviations.
         kind: the suite's tasks, whose fields are its axes.
         axes: every axis with its default values. The axis `scms` counts draws: index 0 .. scms - 1.
         presets: preset -> blocks; a block gives values to some axes, a preset is a union of blocks.
@@ -61,6 +62,7 @@ class Suite:
     presets: Mapping[str, Sequence[Mapping[str, Values]]]
     choices: Mapping[str, Values] = field(default_factory=dict)
     settle: Callable[[Settings], Settings | None] = dict
+    unit: str = ""
 
     def __repr__(self) -> str:
         axes, presets = ", ".join(self.axes), ", ".join(self.presets)

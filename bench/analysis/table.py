@@ -22,6 +22,8 @@ from bench.analysis.results import (
 )
 from bench.analysis.seen import told
 from bench.metrics import METRICS
+from bench.metrics.metric import DEVIATIONS
+from bench.registry import find_suite, list_suites
 
 MISSING = ("error", "common", "show")
 SPREAD, SPREAD_MOST = "scenario", 6  # the axis with a column a value, while they fit a page
@@ -223,8 +225,8 @@ def _caption(frame: pd.DataFrame, metric: str) -> str:
         beside(metric, block["scm"].iloc[0], place_of(block)) for _, block in split(frame, axes)
     )
     return (
-        f"{METRICS[metric].about}{_unit(metric)}; mean (standard error) over {_range(counted)} "
-        f"SCM{plural} each, {_better(metric)}, best method bold{controls}. "
+        f"{METRICS[metric].about}{_unit(frame, metric)}; mean (standard error) over "
+        f"{_range(counted)} SCM{plural} each, {_better(metric)}, best method bold{controls}. "
         f"{_test_note(frame, metric)}{_seen(frame, metric)}"
         f"{', '.join(fixed)}{'.' if fixed else ''}"
         f"{PAPER if paper else ''}"
@@ -240,8 +242,12 @@ def _better(metric: str) -> str:
     return "lower is better" if aim is None else f"the nearer to {aim:g} the better"
 
 
-def _unit(metric: str) -> str:
-    return f", in {METRICS[metric].unit}" if METRICS[metric].unit else ""
+def _unit(frame: pd.DataFrame, metric: str) -> str:
+    """What a metric counts in, as those of the frame's suites say that are registered."""
+    unit, known, here = METRICS[metric].unit, list_suites(), frame["suite"].unique()
+    own = [find_suite(name).unit if name in known else "" for name in here]
+    said = dict.fromkeys(unit.replace(DEVIATIONS, word or DEVIATIONS) for word in own)
+    return f", in {' or '.join(said)}" if unit else ""
 
 
 def _range(counted: Sequence[int]) -> str:

@@ -144,6 +144,7 @@ def _plot_options(part: Parser) -> None:
     part.add_argument(
         "--kind", choices=PLOTS, action="append", help="may be repeated; default: all that fit"
     )
+    part.add_argument("--metric", default="", metavar="A,B", help="of these only; default: all")
     about = "where to draw; default: figures/ of the first RUN"
     part.add_argument("--out", type=place, metavar="DIR", help=about)
 

@@ -92,8 +92,8 @@ def _tables(frame: pd.DataFrame, options: argparse.Namespace) -> list[Table]:
     if options.like is not None:
         return [like(frame, options.like, options.missing)]
     there = metrics_of(frame)
-    if options.metric and options.metric not in there:
-        raise ValueError(f"no metric {options.metric} in these results; there are {_said(there)}")
+    if options.metric:
+        _of_metrics(frame, [options.metric])
     wanted = [options.metric] if options.metric else there
     if not wanted:
         ended = ", ".join(f"{n} {status}" for status, n in counts(frame).items())
@@ -104,6 +104,18 @@ def _tables(frame: pd.DataFrame, options: argparse.Namespace) -> list[Table]:
     return [metric_table(frame, metric, options.missing) for metric in wanted]
 
 
+def _of_metrics(frame: pd.DataFrame, asked: list[str]) -> pd.DataFrame:
+    """The rows of some metrics.
+
+    Raises:
+        ValueError: no cell has one of them.
+    """
+    there = metrics_of(frame)
+    if lacking := [metric for metric in asked if metric not in there]:
+        raise ValueError(f"no metric {lacking[0]} in these results; there are {_said(there)}")
+    return frame[frame["metric"].isin(asked)]
+
+
 def _said(words: list[str]) -> str:
     return ", ".join(words) or "none"
 
@@ -112,6 +124,8 @@ def plot_command(options: argparse.Namespace) -> int:
     """Draws figures into the first run's folder, or another."""
     runs = _runs(options)
     frame = _results(options, runs)
+    if asked := split(options.metric):
+        frame = _of_metrics(frame, asked)
     for kind in options.kind or ():
         if not PLOTS[kind].fits(frame) and is_own(locate(runs[0])):
             raise ValueError(

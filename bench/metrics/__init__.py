@@ -42,8 +42,8 @@ from bench.metrics.errors import (
     sample,
 )
 from bench.metrics.graphs import graph_distance, graph_extra, graph_missing, graph_reversed
+from bench.metrics.metric import DEVIATIONS, Metrics
 from bench.metrics.metric import Metric as Metric
-from bench.metrics.metric import Metrics
 from bench.scm.base import SCM
 from bench.scm.contrast import OUTSIDE, Contrast
 from bench.task import Problem, as_frame, seed_of
@@ -120,7 +120,7 @@ OF_PROBLEMS = ("graph_distance", "graph_missing", "graph_extra", "graph_reversed
 INTERVAL_SCORE, AVERAGE_OUTSIDE, ROWS_OUTSIDE = of_drawn_effects(
     Contrast.interval_score, Contrast.outside, Contrast.rows_outside
 )
-PAIRS, OUTCOME = "pairs of nodes", "units of the outcome as the suite says"
+PAIRS, OUTCOME = "pairs of nodes", f"{DEVIATIONS} of the outcome"
 
 OWN: dict[str, Metric] = {
     "noise": Metric(noise, "RMSE of the query rows' noise (residual abduction)", residual_noise),

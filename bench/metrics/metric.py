@@ -11,6 +11,7 @@ from bench.scm.base import SCM
 from bench.task import Problem
 
 GROUP = "condfip_bench.metrics"  # of entry points
+DEVIATIONS = "standard deviations"  # in a unit's name; a suite may have another in their place
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,7 +33,7 @@ class Metric:
     applies: Condition
     version: int = 1
     digits: int = 3
-    unit: str = "standard deviations of the node"
+    unit: str = f"{DEVIATIONS} of the node"
     aim: float | None = None
 
     @property

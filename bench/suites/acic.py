@@ -177,9 +177,10 @@ def settle(settings: Settings) -> Settings:
 
 ACIC = Suite(
     name="acic2016",
-    about="Effects of a made treatment among 4,802 real births, both outcomes known; 10 instances",
+    about="Effects of a made treatment on 4,802 real births: who tells whom it helps, and how much",
     source="Dorie et al. 2019; files of the PyPI package causallib",
     licence="files: not shipped; under Apache 2.0 or the GPL, see bench/data/ACIC2016.md",
+    unit="units",
     kind=AcicTask,
     axes={"rows": ("shipped",), "scms": (INSTANCES,), "n_context": (1000,), "n_query": (1000,)},
     presets={

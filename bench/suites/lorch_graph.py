@@ -18,6 +18,7 @@ from bench.scm.base import order
 from bench.scm.plan import make_plan
 from bench.suite import Settings
 from bench.suites.lorch import LORCH, LorchTask, settle
+from bench.suites.smallest import TWO_CELLS
 from bench.task import Problem, seed_of
 
 GIVEN = ("true", "corrupt", "order", "inferred")
@@ -118,16 +119,7 @@ LORCH_GRAPH = replace(
     kind=GraphTask,
     axes={**LORCH.axes, "given": GIVEN, "edits": EDITS, "discovery": ("r2sort",)},
     presets={
-        "smoke": [
-            {
-                "scenario": ("RFF_IN", "LIN_OUT"),
-                "graph_kind": ("er", "ws"),
-                "scms": (1,),
-                "n_context": (50,),
-                "n_query": (50,),
-                "edits": (2,),
-            }
-        ],
+        "smoke": [{**TWO_CELLS, "edits": (2,)}],
         "quick": [{"d": (20,), "scms": (1,)}],
         "paper": [
             {"d": (10, 20, 50, 100), "scms": (3,), "edits": EDITS[:5]},

@@ -24,6 +24,7 @@ from bench.suite import Suite
 from bench.suites.draws import REACHES, interventions, scm_rows
 from bench.suites.files import ShippedFile, columns, edge_weights
 from bench.suites.least_squares import least_squares
+from bench.suites.smallest import SMALLEST
 from bench.task import Dataset, Problem, Task, seed_of
 
 
@@ -160,7 +161,7 @@ GAUSSIAN = Suite(
     },
     choices={"network": tuple(NETWORKS), "reach": REACHES},
     presets={
-        "smoke": [{"network": ("magic-niab",), "scms": (1,), "n_context": (50,), "n_query": (50,)}],
+        "smoke": [{**SMALLEST, "network": ("magic-niab",)}],
         "quick": [{"scms": (3,)}],
         "paper": [{"n_context": (50, 100, 400)}],
     },

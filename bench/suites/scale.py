@@ -8,11 +8,12 @@ memory, beside the errors; `bench/docs/scale.md` has one row a method.
 from dataclasses import replace
 
 from bench.suites.lorch import LORCH
+from bench.suites.smallest import SMALLEST
 
 SCALE = replace(
     LORCH,
     name="scale",
-    about="The lorch SCMs on 200 to 1000 nodes, 50 to 20,000 rows: seconds, memory and error",
+    about="The lorch SCMs on 200 to 1000 nodes, 50 to 20,000 rows: seconds, memory, errors",
     source="ours; SCMs of Lorch et al. 2022, table 3",
     axes={
         **LORCH.axes,
@@ -24,7 +25,7 @@ SCALE = replace(
         "n_query": (100,),
     },
     presets={
-        "smoke": [{"scenario": ("LIN_IN",), "d": (50,), "n_context": (50,), "n_query": (50,)}],
+        "smoke": [{**SMALLEST, "scenario": ("LIN_IN",), "d": (50,)}],
         "quick": [{"d": (200, 1000), "n_context": (400,)}, {"d": (200,), "n_context": (20000,)}],
         "paper": [{"scms": (3,)}],
     },

@@ -14,6 +14,7 @@ import numpy as np
 from bench.scm.base import order
 from bench.suites.contrasts import choose_effect, contrast_of
 from bench.suites.lorch import LORCH, LorchTask
+from bench.suites.smallest import TWO_CELLS
 from bench.task import Dataset, Problem, as_frame, seed_of
 
 TREATMENTS = ("continuous", "binary")
@@ -65,15 +66,7 @@ EFFECTS = replace(
     kind=EffectTask,
     axes={**LORCH.axes, "treatment": TREATMENTS},
     presets={
-        "smoke": [
-            {
-                "scenario": ("RFF_IN", "LIN_OUT"),
-                "graph_kind": ("er", "ws"),
-                "scms": (1,),
-                "n_context": (50,),
-                "n_query": (50,),
-            }
-        ],
+        "smoke": [TWO_CELLS],
         "quick": [{"graph_kind": ("er", "ws"), "scms": (3,)}],
         "paper": [{"d": (10, 20), "scms": (3,)}],
     },

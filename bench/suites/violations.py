@@ -24,6 +24,7 @@ from bench.suite import Suite
 from bench.suites.breaking import VIOLATIONS, Broken, Whole
 from bench.suites.contrasts import choose_effect, contrast_of
 from bench.suites.draws import BLOCK, REACHES, draw_rows, interventions
+from bench.suites.smallest import SMALLEST
 from bench.task import Dataset, Problem, Task, column_names, seed_of
 
 DEGREES = (0.0, 0.3, 0.6, 1.0)
@@ -117,10 +118,11 @@ def _context(truth: ViolatedSCM, broken: Broken, seed: int) -> tuple[np.ndarray,
 
 VIOLATED = Suite(
     name="violations",
-    about="The lorch SCMs with one assumption broken by degrees: who fails least, whose intervals "
+    about="The lorch SCMs with one assumption broken, by degrees: who fails least, whose intervals "
     "notice",
     source="ours; SCMs of Lorch et al. 2022, table 3",
     licence="MIT (generated)",
+    unit="half distances between the 16 % and the 84 % quantile",
     kind=ViolationTask,
     axes={
         "violation": tuple(VIOLATIONS),
@@ -134,15 +136,7 @@ VIOLATED = Suite(
         "reach": ("quantile",),
     },
     presets={
-        "smoke": [
-            {
-                "degree": (1.0,),
-                "scenario": ("RFF_IN",),
-                "scms": (1,),
-                "n_context": (50,),
-                "n_query": (50,),
-            }
-        ],
+        "smoke": [{**SMALLEST, "degree": (1.0,), "scenario": ("RFF_IN",)}],
         "quick": [{"scenario": ("RFF_IN",), "scms": (3,)}],
         "paper": [{"graph_kind": GRAPH_KINDS["IN"], "scms": (3,)}],
     },

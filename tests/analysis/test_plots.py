@@ -15,7 +15,7 @@ from bench.analysis.results import read_results
 from bench.cli.parser import main
 from bench.registry import METHODS, names
 from tests.cli.test_cli import fails_with
-from tests.made_rows import CONTROLS, MANY, made_run, rows
+from tests.made_rows import CONTROLS, MANY, made_run, record, rows, write
 
 MADE = made_run()
 DRAWN = ["bars", "heatmap", "ranks"]
@@ -100,6 +100,31 @@ def test_an_axis_of_a_suites_own_has_a_plot():
     frame["strength"] = frame["d"] / 10
     assert "axis" in kinds_for(frame)
     assert set(PLOTS["axis"].numbers(frame)["x"]) == {1.0, 2.0}
+
+
+def test_many_settings_stand_in_several_rows_and_each_column_has_its_ticks():
+    frame = pd.concat(
+        pd.DataFrame(rows({"gp": [0.1], "linear": [0.2]}, noise=noise, d=d))
+        for noise in ("", "laplace", "mixture", "student_t", "uniform", "gumbel")
+        for d in (10, 20)
+    )
+    figure = PLOTS["d"](frame.reset_index(drop=True)).figure
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert len(shown) == 6 and figure.get_figwidth() < 13
+    lowest = {axes.get_subplotspec().colspan.start: axes for axes in shown}
+    for axes in lowest.values():
+        assert axes.get_xlabel() == "nodes d"
+        assert axes.xaxis.get_tick_params()["labelbottom"]
+    assert overlaps(figure) == []
+
+
+def test_a_plot_of_one_metric_shows_no_other(tmp_path, capsys):
+    run = write(tmp_path, [record(m, {"noise": 0.5, "sample": 1.0}) for m in ("linear", "gp")])
+    order = ["plot", str(run), "--kind", "bars", "--out", str(tmp_path / "drawn")]
+    assert main([*order, "--metric", "sample"]) == 0
+    assert set(pd.read_csv(tmp_path / "drawn" / "bars.csv")["metric"]) == {"sample"}
+    capsys.readouterr()
+    fails_with(capsys, [*order, "--metric", "mmd_query"], "there are noise, sample")
 
 
 def test_a_method_has_the_same_colour_in_every_plot():

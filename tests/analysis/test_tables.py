@@ -50,6 +50,21 @@ def test_the_best_is_bold_and_what_is_not_worse_underlined():
     assert "<u>" not in render(table, "csv")
 
 
+@pytest.mark.parametrize(
+    "suites,said",
+    [
+        (("lorch",), "in standard deviations of the node;"),
+        (("violations",), "in half distances between the 16 % and the 84 % quantile of the node;"),
+        (("acic2016",), "in units of the node;"),
+        (("mine:SUITE", "acic2016"), "in standard deviations of the node or units of the node;"),
+    ],
+)
+def test_a_caption_says_what_its_suites_count_in(suites, said):
+    parts = [pd.DataFrame(rows({"gp": [0.1]})).assign(suite=suite) for suite in suites]
+    frame = pd.concat(parts)
+    assert said in metric_table(frame.reset_index(drop=True), "noise").caption
+
+
 def test_a_caption_says_what_was_seen_in_training():
     frame = pd.concat(
         pd.DataFrame(rows(three_methods(3), scenario=name)).assign(seen_in_training=seen)

@@ -143,8 +143,8 @@ PLOTS: dict[str, Kind] = {
     ),
     "nodes": Kind(
         "Error of F by number of parents, of methods fitted again to one SCM a kind at the "
-        "smallest d: median over nodes, whiskers from quarter to three quarters, in standard "
-        "deviations of the node.",
+        "smallest d: median over nodes, whiskers from quarter to three quarters, in the unit "
+        "of the suite's errors.",
         fits.node_numbers,
         fits.draw_nodes,
         lambda frame: _known(frame) and bool(fits.node_methods(fits.one_a_kind(frame))),

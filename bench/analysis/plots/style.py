@@ -31,7 +31,7 @@ TRUTH = {"color": "#9A9A9A", "marker": "|"}
 LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))
 HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "|||")
 CONTROL_LINE = (0, (2, 2))
-EXPLODES = 10.0  # times the worst reference: above, a number is written at the edge
+EXPLODES, EXPLODES_LOG = 10.0, 100.0  # times the worst reference: a number at the edge above
 
 
 def style(method: str, role: str = "baseline") -> dict[str, Any]:
@@ -123,16 +123,16 @@ def plain_log(axes: Axes, which: str) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def top_of(rows: pd.DataFrame) -> float | None:
+def top_of(rows: pd.DataFrame, log: bool = False) -> float | None:
     """Where an axis of errors ends so that one explosion does not hide the rest; None: no limit.
 
     Args:
-        rows: columns mean and role.
+        rows: columns mean and role. log: whether the axis is, so that it holds more.
     """
     worst = rows.loc[rows["role"] == "reference", "mean"].max()
     if worst != worst:  # no reference: the middle method
         worst = rows["mean"].median()
-    shown = rows["mean"][rows["mean"] <= EXPLODES * worst]
+    shown = rows["mean"][rows["mean"] <= (EXPLODES_LOG if log else EXPLODES) * worst]
     return float(1.3 * shown.max()) if len(shown) < rows["mean"].count() and len(shown) else None
 
 
@@ -141,4 +141,5 @@ def clipped(axes: Axes, x: float, value: float, limit: float, colour: str) -> No
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     look: dict[str, Any] = {"color": colour, "fontsize": 6, "rotation": 90, "bbox": box}
     axes.plot(x, limit, marker="^", color=colour, markersize=5, clip_on=False, linestyle="")
-    axes.text(x, limit * 0.93, f"{value:.1e}", ha="center", va="top", **look)
+    text = f"{value:.1e}" if value >= 1e4 else f"{value:.3g}"
+    axes.text(x, limit * 0.93, text, ha="center", va="top", **look)

@@ -32,6 +32,7 @@ LABELS = {
 }
 INTERVENED = ("intervention", "counterfactual", "mmd_intervention")
 APART = "shift"  # the reach that lies on no line with the others
+ACROSS = 4  # panels beside each other
 CROWDED = 5  # numbers along an axis that stand upright
 NAMED = ("d", "n_context", "alpha", "edits", "n_query")
 
@@ -121,26 +122,34 @@ def graph_numbers(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_sweep(numbers: pd.DataFrame) -> Figure:
-    """A row a metric, a column a panel; bars are standard errors."""
-    metrics, columns = unique(numbers["metric"]), unique(numbers["panel"])
-    figure = new_figure(3.1 * len(columns), 2.4 * len(metrics) + 0.5)
-    grid = figure.subplots(len(metrics), len(columns), sharex=True, squeeze=False)
+    """A panel a metric and setting, rows of `ACROSS` at most; bars are standard errors."""
+    metrics, names = unique(numbers["metric"]), unique(numbers["panel"])
+    across = min(len(names), ACROSS)
+    lines = -(-len(names) // across)  # of panels a metric
+    figure = new_figure(3.1 * across, 2.4 * lines * len(metrics) + 0.5)
+    grid = figure.subplots(lines * len(metrics), across, sharex=True, squeeze=False)
+    axis, lowest = numbers["axis"].iloc[0], dict[int, Axes]()
     for (i, j), axes in np.ndenumerate(grid):
-        here = (numbers["metric"] == metrics[i]) & (numbers["panel"] == columns[j])
+        name = dict(enumerate(names)).get(i % lines * across + j)
+        here = (numbers["metric"] == metrics[i // lines]) & (numbers["panel"] == name)
         if here.any():
             _lines(axes, numbers[here])
             _ticks(axes, numbers)
+            lowest[j] = axes
         else:
             axes.set_axis_off()
-        axes.set_title(columns[j] if i == 0 else "", fontsize=10)
-        axes.set_ylabel(metrics[i] if j == 0 else "")
-        axis = numbers["axis"].iloc[0]
-        axes.set_xlabel(LABELS.get(axis, axis) if i == len(metrics) - 1 else "")
+        axes.set_title(name if name and (i < lines or lines > 1) else "", fontsize=10)
+        axes.set_ylabel(metrics[i // lines] if j == 0 else "")
+    for axes in lowest.values():
+        axes.tick_params("x", labelbottom=True)
+        axes.set_xlabel(LABELS.get(axis, axis))
     return with_legend(figure, *grid.flat)
 
 
 def _lines(axes: Axes, rows: pd.DataFrame) -> None:
-    limit = top_of(rows) or np.inf
+    aim = METRICS[rows["metric"].iloc[0]].aim
+    log = aim is None and (rows["mean"] > 0).all()  # unbiased estimators fall below 0
+    limit = top_of(rows, log) or np.inf
     for method, role in roles(rows).items():
         part = rows[rows["method"] == method].sort_values("x")
         shown = part[~(part["mean"] > limit)]
@@ -152,8 +161,6 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
         for _, above in part[~part.index.isin(shown.index)].iterrows():
             clipped(axes, above["x"], above["mean"], limit, look["color"])
     positive = (rows["x"] > 0).all() and rows["axis"].iloc[0] not in ("distance", "reach")
-    aim = METRICS[rows["metric"].iloc[0]].aim
-    log = aim is None and (rows["mean"] > 0).all()  # unbiased estimators fall below 0
     axes.set(xscale="log" if positive else "linear", yscale="log" if log else "linear")
     if aim is not None:
         axes.axhline(aim, color="#777777", linestyle=":", linewidth=0.8)

@@ -37,8 +37,25 @@ def test_every_suite_keeps_the_laws(suite):
             continue
         for metric in FOUR:
             assert METRICS[metric].value(problem, problem.truth) < 1e-6
+        if problem.contrast is not None:
+            assert METRICS["effect_individual"].value(problem, problem.truth) < 1e-6
         reference = problem.truth.noise(problem.query)
         np.testing.assert_allclose(reference, problem.query_noise, atol=1e-8)
+
+
+@pytest.mark.parametrize("suite", list_suites())
+def test_a_shorter_context_begins_a_longer_one_and_moves_nothing_that_is_asked(suite):
+    tasks = find_suite(suite).tasks("smoke")
+    for task in tasks[:: 1 + len(tasks) // 5]:
+        long = task.problem()
+        short = replace(task, n_context=task.n_context - 15).problem()
+        assert np.array_equal(short.data.rows, long.data.rows[:-15])
+        assert np.array_equal(short.query_rows, long.query_rows)
+        assert short.clamps == long.clamps
+        if long.contrast is not None:
+            asked = [(c.cause, c.outcome, c.low, c.high) for c in (short.contrast, long.contrast)]
+            assert asked[0] == asked[1]
+            assert np.array_equal(short.contrast.true, long.contrast.true)
 
 
 def test_presets_have_their_sizes():
@@ -83,7 +100,7 @@ def test_one_scm_has_one_name_in_every_suite_and_setting():
         one(),
         one(n_context=100, shift="noise", alpha=2),
         load_suite("lorch-large", "smoke", scenario="RFF_IN", graph_kind="er")[0],
-        *load_suite("lorch-graph", "smoke", scenario="RFF_IN", graph_kind="er"),
+        *load_suite("lorch-graph", "smoke", scenario="RFF_IN", graph_kind="er", d=10),
     ]
     assert {task.scm for task in same} == {"lorch/lorch/rff_in/er/d10/i0"}
     others = [one(d=5), one(noise="laplace"), one(variant="causica"), *load_suite("csuite")]

@@ -24,7 +24,7 @@ from bench.suite import Suite
 from bench.suites.breaking import VIOLATIONS, Broken, Whole
 from bench.suites.contrasts import choose_effect, contrast_of
 from bench.suites.draws import BLOCK, REACHES, draw_rows, interventions
-from bench.suites.smallest import SMALLEST
+from bench.suites.smallest import FIVE_NODES
 from bench.task import Dataset, Problem, Task, column_names, seed_of
 
 DEGREES = (0.0, 0.3, 0.6, 1.0)
@@ -136,7 +136,7 @@ VIOLATED = Suite(
         "reach": ("quantile",),
     },
     presets={
-        "smoke": [{**SMALLEST, "degree": (1.0,), "scenario": ("RFF_IN",)}],
+        "smoke": [{**FIVE_NODES, "degree": (1.0,), "scenario": ("RFF_IN",)}],
         "quick": [{"scenario": ("RFF_IN",), "scms": (3,)}],
         "paper": [{"graph_kind": GRAPH_KINDS["IN"], "scms": (3,)}],
     },

@@ -118,6 +118,19 @@ def test_many_settings_stand_in_several_rows_and_each_column_has_its_ticks():
     assert overlaps(figure) == []
 
 
+def test_problems_without_a_truth_are_not_among_those_drawn(tmp_path):
+    """Half of the problems of `effects` have one; each kind that needs it shows that half."""
+    order = ["run", "--suite", "effects", "--preset", "smoke", "--where", "scenario=LIN_OUT"]
+    order += ["--methods", "linear", "--jobs", "1", "--quiet", "--out", str(tmp_path)]
+    assert main(order) == 0
+    frame = read_results(tmp_path)
+    assert frame["task"].nunique() == 2
+    for kind in ("draws", "nodes", "mechanism"):
+        assert kind in kinds_for(frame, refits=True)
+        numbers = PLOTS[kind].numbers(frame)
+        assert not numbers.empty and "binary" not in numbers.to_csv()
+
+
 def test_a_plot_of_one_metric_shows_no_other(tmp_path, capsys):
     run = write(tmp_path, [record(m, {"noise": 0.5, "sample": 1.0}) for m in ("linear", "gp")])
     order = ["plot", str(run), "--kind", "bars", "--out", str(tmp_path / "drawn")]

@@ -12,7 +12,7 @@ from bench.suites import acic
 from bench.suites.files import DATA_DIR
 from bench.task import Dataset, Problem
 
-CASE = {"scenario": "LIN_IN", "graph_kind": "er", "n_context": 200, "n_query": 100}
+CASE = {"scenario": "LIN_IN", "graph_kind": "er", "d": 10, "n_context": 200, "n_query": 100}
 
 
 def contrast(true=(1.0, 3.0), unit=2.0):

@@ -7,7 +7,7 @@ from bench.metrics import METRICS
 from bench.registry import find_suite, load_suite
 from bench.suites.lorch_graph import corrupt
 
-CELL = {"scenario": "LIN_IN", "graph_kind": "er", "scms": 1}
+CELL = {"scenario": "LIN_IN", "graph_kind": "er", "d": 10, "scms": 1}
 
 
 def graph(**axes):
@@ -15,7 +15,7 @@ def graph(**axes):
 
 
 def test_sweeps_share_their_problems_with_lorch():
-    base = load_suite("lorch", d=10, scms=1, **{k: CELL[k] for k in ("scenario", "graph_kind")})[0]
+    base = load_suite("lorch", **CELL)[0]
     low = load_suite("lorch-lowdata", **CELL)
     assert [task.n_context for task in low] == [20, 50, 100, 200, 400, 1000, 2000]
     assert low[4].problem_name == base.problem_name

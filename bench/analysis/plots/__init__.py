@@ -20,6 +20,10 @@ def _known(frame: pd.DataFrame) -> bool:
     return can_remake(frame) and "noise" in set(frame["metric"])
 
 
+def _again(frame: pd.DataFrame) -> list[str]:
+    return fits.node_methods(fits.one_a_kind(fits.with_truth(frame)))
+
+
 def _floored(frame: pd.DataFrame) -> bool:
     return any(True for _ in errors.floor_pools(frame))
 
@@ -147,7 +151,7 @@ PLOTS: dict[str, Kind] = {
         "of the suite's errors.",
         fits.node_numbers,
         fits.draw_nodes,
-        lambda frame: _known(frame) and bool(fits.node_methods(fits.one_a_kind(frame))),
+        lambda frame: _known(frame) and bool(_again(frame)),
         refits=True,
         needs="problems with a truth, and a method that can be fitted again",
     ),

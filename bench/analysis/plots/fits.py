@@ -37,6 +37,11 @@ def one_a_kind(frame: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["task"].isin(kept)]
 
 
+def with_truth(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of problems whose truth is known, so that noise was scored."""
+    return frame[frame["task"].isin(measured(frame, "noise")["task"])]
+
+
 def node_methods(rows: pd.DataFrame) -> list[str]:
     """The methods to fit again: what competes, and the references that fit their parents."""
     known = roles_of(rows)
@@ -55,7 +60,7 @@ def _worst_reference(rows: pd.DataFrame) -> str | None:
 
 def node_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """Error of F at query rows, node by node, of methods fitted again to one SCM a kind."""
-    rows = one_a_kind(frame)
+    rows = one_a_kind(with_truth(frame))
     methods, known = node_methods(rows), roles_of(rows)
     panel_of = dict(zip(rows["task"], rows["panel"], strict=True))
     found = []
@@ -107,7 +112,7 @@ def _medians(axes: Axes, groups: list[pd.Series], place: int, label: str, look: 
 def mechanism_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """F of one node over one parent in each panel, true and as the best methods predict it."""
     found = []
-    small = one_a_kind(frame)
+    small = one_a_kind(with_truth(frame))
     methods = _best_methods(small)
     for panel in unique(small["panel"]):
         rows = small[small["panel"] == panel]

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.plots.fits import one_a_kind, shown_edge
+from bench.analysis.plots.fits import one_a_kind, shown_edge, with_truth
 from bench.analysis.plots.style import new_figure
 from bench.analysis.refit import tasks_of
 from bench.task import Problem
@@ -19,7 +19,7 @@ LEGIBLE = 30  # nodes that can have their numbers written
 def problem_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """Edges, data and F of one edge, and standardised quantiles, of one problem a kind."""
     found = []
-    rows = one_a_kind(frame).drop_duplicates("task").head(MOST)
+    rows = one_a_kind(with_truth(frame)).drop_duplicates("task").head(MOST)
     for task, panel in zip(tasks_of(rows), rows["panel"], strict=True):
         kind = str(task.settings.get("graph_kind", ""))
         title = " ".join(filter(None, [panel, kind, f"d={task.size[0]}"]))

@@ -1,4 +1,4 @@
-"""`python -m condfip`: train, infer, info, verify, plot, speed, scaling, ablation, goals, keep."""
+"""`python -m condfip`: its commands and their options."""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ import torch
 from condfip.amortized.commands import add_goals
 from condfip.amortized.config import PRESETS as AMORTIZED_PRESETS
 from condfip.paper.config import JOINT, POOLINGS, PRESETS, STAGES
+from condfip.paper.gate import add_gate
 from condfip.paper.method import SHIPPED
 from condfip.training import RESUME
 
@@ -85,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     ablation.add_argument("--threads", type=int, default=0, help=THREADS)
     ablation.set_defaults(run=run_ablation)
     add_goals(commands)
+    add_gate(commands)
     return top
 
 
@@ -113,7 +115,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     add("--effect", type=float, help="weight of the errors of effects in the decoder's loss")
     add("--effect-from", type=int, help="step at which it joins")
     add("--grow", type=int, help="step at which contexts have all lengths")
-    add("--pooling", choices=POOLINGS, help="over samples, in the decoder")
+    add("--pooling", choices=POOLINGS, help="over samples, in the decoder; a run goes on wider")
     add("--variant", choices=("lorch", "causica"), help="of the prior")
     add("--mechanisms", nargs="+", choices=("LIN", "RFF"), help="of the prior")
     command.set_defaults(run=run_train)
@@ -178,7 +180,17 @@ def _train_paper(options: argparse.Namespace, shared: dict[str, Any]) -> int:
     for name in stages:
         config = config.with_stage(name, stage, prior)
     machine = {"encoder": options.encoder, "device": options.device}
-    return run_plan(Plan(stages, config, **shared, **machine, settings=stage, prior=prior))
+    return run_plan(
+        Plan(
+            stages,
+            config,
+            **shared,
+            **machine,
+            settings=stage,
+            prior=prior,
+            pooling=options.pooling or "",
+        )
+    )
 
 
 def run_infer(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-POOLINGS = ("max", "mean")
+POOLINGS = ("max", "mean", "wide")
 NETWORKS = ("published", "former")
 STAGES = ("encoder", "decoder")  # published: one after the other, the first then frozen
 JOINT = "joint"
@@ -22,7 +22,8 @@ class ModelConfig:
         dataset_layers: further pairs in the decoder, before pooling.
         decoder_layers: adaptive layers.
         decoder_heads, decoder_head: everywhere in the decoder.
-        pooling: over samples, of `POOLINGS`; the published model takes the maximum.
+        pooling: over samples, of `POOLINGS`; the published model takes the maximum, `wide` has
+            mean and deviation too.
         network: of `NETWORKS`; the former one has the shipped weights.
     """
 

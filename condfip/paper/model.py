@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from condfip.paper.config import ModelConfig
 from condfip.paper.fused import Edges
 from condfip.paper.layers import Attentive, Pair, exactly, linears, parent_weights
+from condfip.paper.pooling import NAMES, Moments
 
 
 class Encoder(nn.Module):
@@ -211,6 +212,7 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(AdaptiveLayer(config) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, 1)
+        self.moments = Moments(width) if config.pooling == "wide" else None
 
     def embedding(self, tokens: Tensor, adjacency: Tensor) -> Embedding:
         """Encoder tokens [B, D, C, E] -> vectors of each node."""
@@ -221,12 +223,14 @@ class Decoder(nn.Module):
             tokens = layer(tokens, edges)
         with exactly(tokens):
             tokens = self.norm_tokens(tokens)
-            pooled = self.norm_pooled(tokens.mean(2) if self.pooling == "mean" else tokens.amax(2))
-            return Embedding(
-                self.norm_codebook(self.codebook(pooled)),
-                self.norm_position(self.position(pooled)),
-                self.norm_condition(self.condition(pooled)),
-            )
+            return self.pooled(tokens)
+
+    def pooled(self, tokens: Tensor) -> Embedding:
+        """Normed tokens [B, D, C, E] -> vectors of each node."""
+        pooled = self.norm_pooled(tokens.mean(2) if self.pooling == "mean" else tokens.amax(2))
+        more = {} if self.moments is None else self.moments(tokens)
+        vectors = {name: getattr(self, name)(pooled) + more.get(name, 0) for name in NAMES}
+        return Embedding(**{n: getattr(self, f"norm_{n}")(v) for n, v in vectors.items()})
 
     def forward(
         self, z: Tensor, data: Embedding, adjacency: Tensor, nodes: Tensor | None = None

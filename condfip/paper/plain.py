@@ -30,12 +30,7 @@ class PlainDecoder(Decoder):
     def embedding(self, tokens: Tensor, adjacency: Tensor) -> Embedding:
         """Encoder tokens [B, D, C, E] -> vectors of each node."""
         tokens = self.norm_tokens(through(self.dataset_layers, self.embed(tokens), adjacency))
-        pooled = self.norm_pooled(tokens.mean(2) if self.pooling == "mean" else tokens.amax(2))
-        return Embedding(
-            self.norm_codebook(self.codebook(pooled)),
-            self.norm_position(self.position(pooled)),
-            self.norm_condition(self.condition(pooled)),
-        )
+        return self.pooled(tokens)
 
     def forward(
         self, z: Tensor, data: Embedding, adjacency: Tensor, nodes: Tensor | None = None

@@ -1,6 +1,6 @@
 """Pretraining of Cond-FiP: an encoder, then a decoder, or both together."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from condfip.checkpoint import Checkpoint, build, load
 from condfip.device import pick_device
 from condfip.paper.config import Config
 from condfip.paper.stage import Stage
-from condfip.run import Run
+from condfip.run import KEPT, Run
 from condfip.training import DONE, INTERRUPTED, Folder, resumed, train
 
 
@@ -25,7 +25,8 @@ class Plan:
         begin: checkpoint whose weights a new run starts from, by default random ones.
         device: by name. minutes: of work in each stage, 0 where its steps decide. seed: of weights
             and data. every: steps between validations.
-        settings, prior: what a run that is gone on with has from now on in place of its own.
+        settings, prior, pooling: what a run that is gone on with has from now on in place of its
+            own, "" for its own pooling.
     """
 
     stages: tuple[str, ...]
@@ -40,6 +41,7 @@ class Plan:
     every: int = 100
     settings: dict[str, Any] = field(default_factory=dict)
     prior: dict[str, Any] = field(default_factory=dict)
+    pooling: str = ""
 
 
 def run_plan(plan: Plan) -> int:
@@ -69,6 +71,7 @@ def prepare(stage: str, plan: Plan, device: torch.device) -> Run[Stage]:
         if stage in names or not names:
             run = resumed(plan.resume, stage, lambda header: Stage.restored(header, device))
             run.minutes = plan.minutes or run.minutes
+            run = pooled(run, plan.pooling or run.trainee.config.model.pooling, device)
             config = run.trainee.config.with_stage(stage, plan.settings, plan.prior)
             run.trainee.config = config
             return run
@@ -84,6 +87,31 @@ def prepare(stage: str, plan: Plan, device: torch.device) -> Run[Stage]:
         history["encoder"] = trained.stages["encoder"]
     trainee = Stage(stage, plan.config, model, plan.seed, history)
     return Run.start(trainee, minutes=plan.minutes)
+
+
+def pooled(run: Run[Stage], pooling: str, device: torch.device) -> Run[Stage]:
+    """The run with another pooling: what is new in it begins with no part in the answers.
+
+    Weights and moments of the optimisers are kept, which is why new parameters must be the last.
+
+    Raises:
+        ValueError: the other pooling lacks weights that the run has.
+    """
+    before = run.trainee.config
+    if pooling == before.model.pooling:
+        return run
+    config = replace(before, model=replace(before.model, pooling=pooling))
+    model = build(config.model).to(device)
+    if before.model.pooling == "wide":
+        raise ValueError(f"a run with wide pooling cannot go on with {pooling}")
+    model.load_state_dict(run.trainee.model.state_dict(), strict=False)
+    stage = replace(run.trainee, config=config, model=model)
+    counts = {name: getattr(run, name) for name in KEPT}
+    other = Run.start(stage, **counts)
+    other.average.load_state_dict(run.average.state_dict(), strict=False)
+    for new, old in zip(other.optimisers, run.optimisers, strict=True):
+        new.load_state_dict(new.state_dict() | {"state": old.state_dict()["state"]})
+    return other
 
 
 def check_memory(stage: Stage, device: torch.device) -> None:

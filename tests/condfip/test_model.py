@@ -1,5 +1,6 @@
 """Laws of the networks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.nn.functional import layer_norm, linear, relu
 
 from condfip.__main__ import main
 from condfip.checkpoint import load
-from condfip.paper.config import PAPER, SMOKE, ModelConfig
+from condfip.paper.config import PAPER, POOLINGS, SMOKE, ModelConfig
 from condfip.paper.fused import AddLinear, AddNetwork, Edges, OverParents, Projections
 from condfip.paper.layers import over_parents, over_samples, parent_weights
 from condfip.paper.method import SHIPPED
@@ -31,10 +32,14 @@ def adjacency() -> Tensor:
     return adjacency
 
 
+def tiny(pooling: str = "max") -> CondFiPModel:
+    torch.manual_seed(0)
+    return CondFiPModel(replace(SMOKE.model, pooling=pooling)).double()
+
+
 @pytest.fixture
 def model() -> CondFiPModel:
-    torch.manual_seed(0)
-    return CondFiPModel(SMOKE.model).double()
+    return tiny()
 
 
 @pytest.fixture
@@ -256,9 +261,9 @@ def test_permuted_nodes_give_permuted_answers(model, adjacency, rows):
         torch.testing.assert_close(answer(moved, graph), answer(rows, adjacency)[..., order])
 
 
-@pytest.mark.parametrize("pooling", ["max", "mean"])
-def test_the_order_of_context_rows_does_not_matter(model, adjacency, rows, pooling):
-    model.decoder.pooling = pooling
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_the_order_of_context_rows_does_not_matter(adjacency, rows, pooling):
+    model = tiny(pooling)
     shuffled = rows[:, torch.randperm(12, generator=torch.Generator().manual_seed(0))]
     one, other = (model.embedding(x, adjacency) for x in (rows, shuffled))
     torch.testing.assert_close(one.codebook, other.codebook)
@@ -271,6 +276,21 @@ def test_a_graph_without_edges_has_finite_gradients(model, rows):
     assert all(p.grad.isfinite().all() for p in model.decoder.parameters() if p.grad is not None)
 
 
-def test_both_poolings_have_the_same_weights():
-    sizes = {p: count(Decoder(ModelConfig(width=8, hidden=8, pooling=p))) for p in ("max", "mean")}
-    assert sizes["max"] == sizes["mean"]
+def test_wide_pooling_has_two_more_maps_to_each_vector_and_a_norm():
+    sizes = {p: count(Decoder(ModelConfig(width=8, hidden=8, pooling=p))) for p in POOLINGS}
+    assert sizes["max"] == sizes["mean"] == sizes["wide"] - 3 * 16 * 8 - 2 * 16
+
+
+def test_wide_pooling_sees_what_the_maximum_does_not():
+    decoder = tiny("wide").decoder
+    assert decoder.moments is not None
+    generator = torch.Generator().manual_seed(1)
+    tokens = torch.randn(2, 4, 12, SMOKE.model.width, generator=generator).double()
+    lower = torch.where(tokens == tokens.amax(2, keepdim=True), tokens, tokens - 1)
+    names = ("codebook", "position", "condition")
+    one, other = (vars(decoder.pooled(t)) for t in (lower, tokens))
+    assert all(torch.equal(one[name], other[name]) for name in names)
+    for layer in decoder.moments.maps.values():
+        torch.nn.init.normal_(layer.weight)
+    one, other = (vars(decoder.pooled(t)) for t in (lower, tokens))
+    assert not any(torch.allclose(one[name], other[name]) for name in names)

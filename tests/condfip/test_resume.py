@@ -13,7 +13,7 @@ from condfip.paper.stage import Stage
 from condfip.paper.train import run_plan
 from condfip.run import Run
 from condfip.training import Folder, keep
-from tests.condfip.smoke_runs import CPU, plan, same, start, weights
+from tests.condfip.smoke_runs import CPU, plan, same, seeded, start, weights
 
 
 def halves(tmp_path: Path, stage: str, half: int) -> tuple[Run, Run]:
@@ -45,6 +45,29 @@ def test_what_is_asked_of_a_resumed_run_replaces_what_it_had(tmp_path):
     old = SMOKE.with_stage("joint", {"steps": 4}, {}).joint
     new = train_module.prepare("joint", asked, CPU).trainee.settings
     assert new == replace(old, effect_from=7, rate=1e-4, prior=replace(old.prior, grow=9))
+
+
+def test_a_run_that_goes_on_wider_begins_where_it_was(tmp_path):
+    run_plan(plan(tmp_path, stages=("joint",)))
+    narrow, wide = (
+        train_module.prepare("joint", plan(tmp_path, resume=tmp_path, pooling=pooling), CPU)
+        for pooling in ("", "wide")
+    )
+    batch = seeded(narrow.trainee.settings.prior, 3)
+    before, after = (run.trainee.loss(batch, CPU, 4) for run in (narrow, wide))
+    assert torch.equal(before, after)
+    for one, other in zip(narrow.optimisers, wide.optimisers, strict=True):
+        kept = other.state_dict()["state"]
+        for number, state in one.state_dict()["state"].items():
+            assert all(torch.equal(value, kept[number][name]) for name, value in state.items())
+    wide.trainee.loss(batch, CPU, 4).backward()
+    moments = wide.trainee.model.decoder.moments
+    assert moments is not None
+    assert all(m.weight.grad is not None and m.weight.grad.any() for m in moments.maps.values())
+    assert wide.advance(CPU) and (wide.step, narrow.step) == (5, 4)
+    Folder(tmp_path, "joint").save(wide)
+    with pytest.raises(ValueError, match="cannot go on with max"):
+        train_module.prepare("joint", plan(tmp_path, resume=tmp_path, pooling="max"), CPU)
 
 
 @pytest.mark.slow

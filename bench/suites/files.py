@@ -41,7 +41,8 @@ def environments(
     """Rows by environment of the CSV files in a folder, separated by comma or semicolon.
 
     Args:
-        folder: of a user. names: columns that every file has; it may have others.
+        folder: of a user. names: columns that a file has, and maybe others; a file with none of
+            them is another suite's.
         column: names the environment of a row; a file in which that is no word, or missing, is one
             environment, named like the file.
         aliases: {another name of a column, in lower case: the name}.
@@ -68,7 +69,10 @@ def _lines(
         delimiter = ";" if header.count(";") > header.count(",") else ","
         names_there = next(csv.reader([header], delimiter=delimiter), [])
         given = [aliases.get(name.strip().lower(), name.strip()) for name in names_there]
-        if lacking := [name for name in names if name not in given]:
+        lacking = [name for name in names if name not in given]
+        if len(lacking) == len(names):
+            return
+        if lacking:
             raise ValueError(f"{path} has no column {lacking[0]}; it needs {', '.join(names)}")
         for number, line in enumerate(csv.DictReader(file, given, delimiter=delimiter), 2):
             named = line.get(column) or ""

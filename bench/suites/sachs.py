@@ -9,6 +9,7 @@ truth is known: the reference graph is itself an estimate.
 
 import os
 import re
+import warnings
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -116,12 +117,18 @@ def conditions() -> dict[str, np.ndarray]:
 def read_conditions(folder: Path) -> dict[str, np.ndarray]:
     """The rows of every condition but the observational one, which is shipped, [N, 11] each.
 
+    Warns where no file of the folder is of these proteins: it may be another suite's.
+
     Raises:
         ValueError: a file lacks a protein, a field is no number or below 1, no condition is there,
             or observational rows are in other units than those shipped.
     """
     shipped = read_sachs()
     found = environments(folder, shipped.names, "condition", ALIASES)
+    if not found:
+        told = f"{folder} has no CSV file of {', '.join(shipped.names)}: {OBSERVATIONAL} alone"
+        warnings.warn(told, stacklevel=2)
+        return {}
     rows = {re.sub(r"^\d+\W+", "", name).lower(): found[name] for name in sorted(found)}
     for name, values in rows.items():
         if values.min() < 1:

@@ -108,6 +108,18 @@ def test_sachs_without_a_folder_is_as_published(conditions, monkeypatch):
         replace(task, condition="other").problem()
 
 
+def test_sachs_leaves_files_of_other_suites_alone_and_says_so(conditions):
+    pd.DataFrame({"red": [1.0], "green": [2.0]}).to_csv(conditions / "tunnel.csv", index=False)
+    assert len(SACHS.tasks("quick", scms=1)) == 3
+    for path in conditions.glob("*.csv"):
+        if path.name != "tunnel.csv":
+            path.unlink()
+    sachs.read_conditions.cache_clear()
+    with pytest.warns(UserWarning, match="no CSV file of Raf, Mek.*cd3cd28 alone"):
+        (task,) = SACHS.tasks("quick", scms=1)
+    assert task.condition == "cd3cd28"
+
+
 @pytest.mark.parametrize(
     "change,message",
     [

@@ -15,7 +15,7 @@ FEW_ROWS = 10  # for each parent
 MARGIN, SURE = 1.1, 2.33  # of what is left beside another fit; of its paired difference
 NOMINAL, LEAST = 0.9, 0.8  # coverage that is asked for, and below which it fails
 ROWS = 1000  # whose noise is compared by kernels
-TAIL, INNER = 0.001, 0.005  # of a distribution's places, and of a parent's range
+TAIL = 0.001  # of a distribution's places
 OUTSIDE = 0.05  # share of held-out rows out of a parent's range, above that of chance
 
 
@@ -126,8 +126,7 @@ def check_noise(data: Dataset, held: Held) -> list[Check]:
     """Noise of held-out rows: against each parent, against that of each other node, and its size.
 
     Noise is taken as the normal deviate of its place in the estimate's own distribution, so that
-    where an estimate knows that it is unsure of F, its error there does not look like noise. Sizes
-    are compared where all parents are in the inner part of their range.
+    where an estimate knows that it is unsure of F, its error there does not look like noise.
     """
     kept = np.linspace(0, len(held.rows) - 1, min(ROWS, len(held.rows))).astype(int)
     rows, noise = held.rows[kept], deviates(held.place[kept])
@@ -160,10 +159,7 @@ def deviates(place: np.ndarray) -> np.ndarray:
 
 def _size(data: Dataset, held: Held, i: int, j: int) -> Check:
     """Whether the noise of node j grows or shrinks along its parent i."""
-    parents = data.rows[held.rows][:, data.adjacency[:, j]]
-    low, high = np.quantile(parents, [INNER, 1 - INNER], axis=0)
-    inner = ((parents >= low) & (parents <= high)).all(1)
-    p = growth(deviates(held.place[inner, j]), data.rows[held.rows[inner], i])
+    p = growth(deviates(held.place[:, j]), data.rows[held.rows, i])
     words = f"size of the noise of {data.names[j]} along {data.names[i]}"
     return Check("size of noise", f"{data.names[i]} -> {data.names[j]}", words, p, p)
 

@@ -9,7 +9,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from condfip.amortized.kernel import Fit, Hyper
+from condfip.amortized.fit import Fit
+from condfip.amortized.kernel import Hyper
 
 RIDGES = (1e-4, 1e-2, 1e-1, 1.0, 10.0)  # times rows over 100
 PAIRS = (1, 2, 3, 5, 8, 13, 21, 34)  # a row is compared with the rows so many places further on

@@ -13,7 +13,8 @@ from bench.scm.do import Do, settle
 from bench.standardised import StandardisedMechanisms
 from bench.task import Dataset, Task
 from condfip.amortized.model import InContextModel
-from condfip.amortized.nodes import Node, Nodes
+from condfip.amortized.node import Node
+from condfip.amortized.nodes import Nodes
 from condfip.amortized.scale import Scale
 from condfip.amortized.scaled import ScaledSCM
 from condfip.amortized.weights import SHIPPED, Pretrained, load

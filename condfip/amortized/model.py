@@ -9,11 +9,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from bench.scm.process import pieces
 from condfip.amortized import features
 from condfip.amortized.config import ModelConfig
 from condfip.amortized.features import Features, Ridge
-from condfip.amortized.kernel import Fit, Hyper, examine, posterior
+from condfip.amortized.fit import examine
+from condfip.amortized.kernel import Hyper
 
 PARENT_FIRST, NODE_FIRST = 6 + 2 * len(features.BINS), 2 * len(features.BINS)
 SHAPE = len(features.LEVELS) + 3
@@ -144,7 +144,7 @@ class InContextModel(nn.Module):
                     fit = examine(before, seen_x, seen_y)
                     seen = begin.beside(features.again(before, fit, line))
                     if self.config.sites:
-                        rows = features.row_features(before, *_left_out(before, fit, x, y))
+                        rows = features.row_features(before, fit.gap, fit.cavity)
             answers.append(self._answer(cast(Round, layer), before, seen, mask, rows))
             before = answers[-1].detach()
         return answers
@@ -179,19 +179,6 @@ def _several(mask: Tensor) -> Tensor:
     """Which parents have a component of their own: those of nodes with several, but not many."""
     count = mask.sum(1, keepdim=True)
     return mask.bool() & (count > 1) & (count <= MANY)
-
-
-def _left_out(before: Hyper, fit: Fit, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Residuals [G, N] and the variance of F behind them: of read rows without them, or of new."""
-    read = len(fit.gap[0])
-    if read == len(y[0]):
-        return fit.gap, fit.cavity
-    gaps, cavities = [fit.gap], [fit.cavity]
-    for part in pieces(len(y[0]) - read, read):
-        rest = slice(read + part.start, read + part.stop)
-        mean, spread = posterior(before, x[:, :read], y[:, :read], x[:, rest])
-        gaps, cavities = [*gaps, y[:, rest] - mean], [*cavities, spread.clamp(min=0)]
-    return torch.cat(gaps, 1), torch.cat(cavities, 1)
 
 
 def start(line: Ridge, x: Tensor, mask: Tensor, config: ModelConfig) -> Hyper:

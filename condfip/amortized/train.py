@@ -13,7 +13,8 @@ from bench.task import seed_of
 from condfip import checkpoint
 from condfip.amortized.config import Config
 from condfip.amortized.features import ridge
-from condfip.amortized.kernel import Hyper, continued, pieces, posterior
+from condfip.amortized.fit import pieces
+from condfip.amortized.kernel import Hyper, continued, posterior
 from condfip.amortized.method import AmortizedGP
 from condfip.amortized.model import InContextModel
 from condfip.amortized.prior import Tasks, draw_rows, draw_tasks

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from bench.scm.kernel import kernel
-from condfip.amortized.kernel import Hyper, examine, posterior
+from condfip.amortized.fit import examine
+from condfip.amortized.kernel import Hyper, posterior
 
 G, N, P, S = 2, 14, 3, 3
 

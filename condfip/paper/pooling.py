@@ -3,6 +3,8 @@
 Letters as in `condfip.paper.layers`.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +23,7 @@ class Moments(nn.Module):
         self.norm = nn.LayerNorm(2 * width)
         self.maps = nn.ModuleDict({n: nn.Linear(2 * width, width, bias=False) for n in NAMES})
         for linear in self.maps.values():
-            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(cast(nn.Linear, linear).weight)
 
     def forward(self, tokens: Tensor) -> dict[str, Tensor]:
         """Tokens [B, D, C, E] -> what is added to each of `NAMES`, [B, D, E]."""

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from condfip.amortized.line import KINDS, evidence, fit_line
+from condfip.amortized.line import fit_line
+from condfip.amortized.shape import KINDS, evidence
 
 TRUTH = torch.tensor([0.3, 1.0, -2.0], dtype=torch.float64)
 G, N = 20, 200

@@ -159,10 +159,11 @@ def test_a_sorted_table_is_read_as_a_shuffled_one(problem, estimate):
 
 def test_many_rows_are_solved_without_all_of_their_kernel(monkeypatch):
     from bench.scm import many_rows
-    from condfip.amortized import nodes
+    from condfip.amortized import node, nodes
 
-    monkeypatch.setattr(nodes, "LEFT_OUT", 150)
-    for module in (many_rows, nodes):
+    for module in (node, nodes):
+        monkeypatch.setattr(module, "LEFT_OUT", 150)
+    for module in (many_rows, node, nodes):
         monkeypatch.setattr(module, "EXACT_ROWS", 150)
     task = load_suite("lorch", "smoke", seed=5, scenario="RFF_IN", n_context=1200)[0]
     problem = task.problem()

@@ -36,7 +36,7 @@ class AmortizedGP:
         device: where to compute.
     """
 
-    version = "2"
+    version = "3"
     default = True
     noise_space = "additive"
 

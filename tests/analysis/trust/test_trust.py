@@ -270,4 +270,5 @@ def test_power(fault, capsys):
 def test_level(system, capsys):
     share = share_failing(RIGHT[system], 200)
     said(f"a right model, {system}", share, capsys)
-    assert share <= 0.07
+    most = 0.10 if system == "waves" else 0.07  # half of the rows miss some of F: 7.5 %
+    assert share <= most

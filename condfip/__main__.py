@@ -12,7 +12,6 @@ import torch
 from condfip.amortized.commands import add_goals
 from condfip.amortized.config import PRESETS as AMORTIZED_PRESETS
 from condfip.paper.config import JOINT, POOLINGS, PRESETS, STAGES
-from condfip.paper.gate import add_gate
 from condfip.paper.method import SHIPPED
 from condfip.training import RESUME
 
@@ -86,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     ablation.add_argument("--threads", type=int, default=0, help=THREADS)
     ablation.set_defaults(run=run_ablation)
     add_goals(commands)
-    add_gate(commands)
+    _gate_options(commands.add_parser("gate", help="whether one training beats another"))
     return top
 
 
@@ -135,6 +134,17 @@ def _infer_options(command: argparse.ArgumentParser) -> None:
     add("--checkpoint", type=Path, default=SHIPPED, help=CHECKPOINT)
     add("--device", default="cpu", help="cpu, cuda, cuda:1")
     command.set_defaults(run=run_infer)
+
+
+def _gate_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("old", type=Path, help="checkpoint of a training without a change")
+    add("new", type=Path, help="of the same training with it")
+    add("--seed", type=int, default=1, help="of the problems; default: 1, the one for choices")
+    add("--scms", type=int, default=2, help="of each kind of graph; default: 2, 40 problems")
+    add("--dims", nargs="+", type=int, default=[10, 20], help="nodes; default: 10 20")
+    add("--rows", type=int, default=400, help="of each context; default: 400")
+    command.set_defaults(run=run_gate)
 
 
 def run_train(options: argparse.Namespace) -> int:
@@ -230,6 +240,14 @@ def run_verify(options: argparse.Namespace) -> int:
         worst = max(worst, difference) if difference == difference else float("inf")
     print(f"{'as published' if worst < LIMIT else 'DIFFERENT'}: at most {worst:.1e}")
     return 0 if worst < LIMIT else BAD_INPUT
+
+
+def run_gate(options: argparse.Namespace) -> int:
+    """Prints errors of one checkpoint over those of another; 3 where it is not better."""
+    from condfip.paper.gate import gate
+
+    axes = {"d": options.dims, "scms": [options.scms], "n_context": [options.rows]}
+    return gate(options.old, options.new, options.seed, **axes)
 
 
 def run_speed(options: argparse.Namespace) -> None:

@@ -1,6 +1,5 @@
 """`python -m condfip gate`: whether one training is better than another, problem by problem."""
 
-import argparse
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,28 +16,17 @@ MET, MISSED = 0, 3
 ERRORS = 2  # standard errors by which the logarithms must fall
 
 
-def add_gate(commands: argparse._SubParsersAction) -> None:
-    """`gate` and its options."""
-    command = commands.add_parser("gate", help="whether one training beats another, paired")
-    add = command.add_argument
-    add("old", type=Path, help="checkpoint of the training without a change")
-    add("new", type=Path, help="of the same training with it")
-    add("--seed", type=int, default=1, help="of the problems; default: 1, the one for choices")
-    add("--scms", type=int, default=2, help="of each kind of graph; default: 2, 40 problems")
-    add("--dims", nargs="+", type=int, default=(10, 20), help="nodes; default: 10 20")
-    add("--rows", type=int, default=400, help="of each context; default: 400")
-    command.set_defaults(run=run_gate)
-
-
-def run_gate(options: argparse.Namespace) -> int:
+def gate(old: Path, new: Path, seed: int, **axes: list[int]) -> int:
     """Prints a line a scenario and one over all; 0 where the gate is passed, else 3.
+
+    Args:
+        old, new: checkpoints of a training without a change and with it. seed: of the problems.
+        axes: of the suite `lorch`.
 
     Raises:
         ValueError: see `condfip.checkpoint.load`.
     """
-    old, new = load(options.old), load(options.new)
-    axes = {"d": options.dims, "scms": [options.scms], "n_context": [options.rows]}
-    logs = dict(_logs(old, new, load_suite("lorch", seed=options.seed, **axes)))
+    logs = dict(_logs(load(old), load(new), load_suite("lorch", seed=seed, **axes)))
     print(f"{'':10s} {'new / old':>9s}  problems")
     for scenario, values in logs.items():
         print(f"{scenario:10s} {math.exp(np.mean(values)):9.4f}  {len(values)}")

@@ -85,6 +85,7 @@ MAY_IMPORT = {
     "condfip.infer": [*LEAVES, "bench.reading", "condfip"],
     "condfip.validate": [*LEAVES, "bench.suites", "condfip"],
     "condfip.paper.ablation": [*LEAVES, "bench.registry", "bench.analysis.published", "condfip"],
+    "condfip.paper.gate": [*LEAVES, "bench.registry", "condfip"],
     "condfip.amortized.goals": [*LEAVES, "bench.loaded", "bench.registry", "condfip"],
 }
 # what is asked for when a function is called, and not before

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ MET, MISSED = 0, 3
 ERRORS = 2  # standard errors by which the logarithms must fall
 
 
-def gate(old: Path, new: Path, seed: int, **axes: list[int]) -> int:
+def gate(old: Path, new: Path, seed: int, **axes: Any) -> int:
     """Prints a line a scenario and one over all; 0 where the gate is passed, else 3.
 
     Args:

@@ -118,6 +118,7 @@ def test_many_settings_stand_in_several_rows_and_each_column_has_its_ticks():
     assert overlaps(figure) == []
 
 
+@pytest.mark.slow
 def test_problems_without_a_truth_are_not_among_those_drawn(tmp_path):
     """Half of the problems of `effects` have one; each kind that needs it shows that half."""
     order = ["run", "--suite", "effects", "--preset", "smoke", "--where", "scenario=LIN_OUT"]

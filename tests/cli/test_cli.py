@@ -225,6 +225,7 @@ def test_check_prints_every_law(capsys):
     assert "FAIL  orients the collider" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_module_runs_as_a_command(tmp_path):
     command = [sys.executable, "-m", "bench", "list", "suites"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

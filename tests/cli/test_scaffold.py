@@ -21,6 +21,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_is_written_passes_its_test_and_is_never_overwritten(folder, capsys):
     for what in KINDS:
         name = f"swing_{what}"

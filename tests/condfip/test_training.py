@@ -186,10 +186,10 @@ from condfip.__main__ import main
 sizes = ["--preset", "smoke", "--steps", "2", "--every", "2"]
 sys.exit(main(["train", sys.argv[2], *sizes, "--out", sys.argv[1]]))
 """
-ALSO = [pytest.param(stage, marks=pytest.mark.slow) for stage in ("both", "joint")]
 
 
-@pytest.mark.parametrize("stage", [*ALSO, "amortized"])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["both", "joint", "amortized"])
 def test_training_needs_torch_numpy_and_safetensors_only(tmp_path, stage):
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", BARE, str(tmp_path), stage]

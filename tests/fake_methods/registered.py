@@ -33,9 +33,7 @@ def ends(status):
             do()
             return Linear.fit(self, df, graph, seed=seed)
 
-        kind = type(do.__name__, (Linear,), {"fit": fit, "__module__": do.__module__})
-        ROGUES[kind] = status
-        return kind
+        return fits(status, do, fit)
 
     return register
 
@@ -47,11 +45,15 @@ def spoils(status):
         def fit(self, df, graph, *, seed=0):
             return Spoilt(Linear.fit(self, df, graph, seed=seed), spoil)
 
-        kind = type(spoil.__name__, (Linear,), {"fit": fit, "__module__": spoil.__module__})
-        ROGUES[kind] = status
-        return kind
+        return fits(status, spoil, fit)
 
     return register
+
+
+def fits(status, named, fit):
+    """Registers a rogue with this `fit` under the name of a function, in that one's module."""
+    kind = type(named.__name__, (Linear,), {"fit": fit, "__module__": named.__module__})
+    return fails(status)(kind)
 
 
 def fails(status):

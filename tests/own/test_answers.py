@@ -17,15 +17,7 @@ from bench.suites.asked import Asked, name_of
 from bench.suites.effects import Here, effects
 from bench.suites.own import constant_columns, split
 from bench.task import Dataset
-
-GRAPH = nx.DiGraph([("x", "y"), ("y", "z"), ("w", "z")])
-
-
-def rows(n=200, seed=0):
-    rng = np.random.default_rng(seed)
-    x, w = rng.normal(3, 1, n), rng.normal(size=n)
-    y = 2 * x + rng.normal(size=n)
-    return pd.DataFrame({"w": w, "x": x, "y": y, "z": -y + w + 0.5 * rng.normal(size=n)})
+from tests.own.chain import GRAPH, rows
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import io
 import json
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,13 +12,7 @@ from bench.cli.parser import main
 from bench.suites.curves import read_curves
 from bench.suites.own import own_task
 from bench.suites.written import read_progress
-
-
-def rows(n=200, seed=0):
-    rng = np.random.default_rng(seed)
-    x, w = rng.normal(3, 1, n), rng.normal(size=n)
-    y = 2 * x + rng.normal(size=n)
-    return pd.DataFrame({"w": w, "x": x, "y": y, "z": -y + w + 0.5 * rng.normal(size=n)})
+from tests.own.chain import rows
 
 
 @pytest.fixture(scope="module")

@@ -112,6 +112,7 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path):
     assert killed == whole and len(whole) == 100
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_what_runs_and_says_how_to_go_on(tmp_path):
     process = start(tmp_path, "--methods", PATIENT, "--jobs", "1")
     wait_for(lambda: lines(tmp_path) >= 1, process)

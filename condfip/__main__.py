@@ -20,8 +20,8 @@ MODELS = ("condfip", "amortized")
 CHECKPOINT = "file of weights; default: the shipped ones"
 THREADS = "default: as torch finds them"
 LOGS = {
-    "Cond-FiP, encoder": "small-encoder.csv",
-    "Cond-FiP, decoder": "small-decoder.csv",
+    "Cond-FiP, encoder": "condfip-encoder.csv",
+    "Cond-FiP, decoder": "condfip-decoder.csv",
     "Amortized GP": "amortized.csv",
 }
 

@@ -23,7 +23,7 @@ from condfip.paper.model import CondFiPModel
 HEADER, DIGEST = "condfip", "sha256"
 WEIGHTS = Path(__file__).parent / "weights"
 SHIPPED = {  # by their contents, as `write` names them; another file under such a name is refused
-    "small.safetensors": "3084f62c5ca275cf4a4e5becdf7a01e9f4ef5a08b93c60c3f7cccbb9cf509697",
+    "condfip.safetensors": "3084f62c5ca275cf4a4e5becdf7a01e9f4ef5a08b93c60c3f7cccbb9cf509697",
     "amortized.safetensors": "c23e590a689e67dfa832198deefb4909c44aba9d45d904a321660c7344ae13ea",
 }
 

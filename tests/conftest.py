@@ -2,8 +2,8 @@ import pytest
 import scipy.linalg  # noqa: F401  what has threads of its own is loaded before they are counted
 import sklearn.ensemble  # noqa: F401
 
-from bench.run import processes
 from bench.run.environment import one_thread
+from bench.run.isolation import processes
 from tests.run.warm import Bases
 
 

@@ -19,9 +19,9 @@ from bench.run.backends import threads
 from bench.run.cell import Cell
 from bench.run.environment import Stopwatch, one_thread
 from bench.run.grid import run_cells
+from bench.run.isolation.supervisor import isolated
+from bench.run.isolation.workers import stop_run
 from bench.run.records import RecordFile
-from bench.run.supervisor import isolated
-from bench.run.workers import stop_run
 from bench.scm.batched import BatchedSCM
 from bench.scm.prior import GRAPH_KINDS, Family, draw_scms
 from bench.task import Problem

@@ -24,9 +24,9 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.parallel import BACKENDS
 
 from bench.registry import Unavailable
+from bench.run.isolation.supervisor import isolated
+from bench.run.isolation.workers import stop_run
 from bench.run.job import Answer, Job, Stopped
-from bench.run.supervisor import isolated
-from bench.run.workers import stop_run
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -18,6 +18,7 @@ from bench.run.environments import Environment
 from bench.run.fingerprint import defines, sources_of
 from bench.run.grid import Known, run_cells
 from bench.run.interrupt import Interrupts
+from bench.run.isolation.workers import stop_run
 from bench.run.job import Limits
 from bench.run.locking import only_run_of
 from bench.run.progress import Progress
@@ -36,7 +37,6 @@ from bench.run.schedule import Expectations, longest_first
 from bench.run.shape import FAILED, FINISHED, Record, cell_of
 from bench.run.sweep import sweep_left
 from bench.run.units import duration
-from bench.run.workers import stop_run
 from bench.task import Task
 
 OK, WRONG, SOME_FAILED, INTERRUPTED = 0, 1, 2, 130

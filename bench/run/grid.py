@@ -12,7 +12,7 @@ from typing import Any
 from bench.run.backends import Engine
 from bench.run.cell import Cell, module_of
 from bench.run.fingerprint import fingerprint_of
-from bench.run.introduction import UNAVAILABLE, introduced
+from bench.run.isolation.introduction import UNAVAILABLE, introduced
 from bench.run.job import Answer, Limits
 from bench.run.records import RecordFile, Records, write_text
 from bench.run.shape import FAILED, FINISHED, Record, cell_of, clean

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from bench.run.family import kill, kill_descendants, started, tagged
-from bench.run.processes import OWNER, PREFIX
+from bench.run.isolation.process_tree import kill, kill_descendants, started, tagged
+from bench.run.isolation.processes import OWNER, PREFIX
 
 
 def sweep_left() -> None:

@@ -42,10 +42,10 @@ class Linear:
 
 @dataclass(frozen=True)
 class RandomFeatures:
-    """F = c + sqrt(2 / M) s sum_m a_m cos(Omega_m . x / l + b_m), a draw from a Gaussian process.
+    """Random Fourier features: F = c + sqrt(2 / M) s sum_m a_m cos(Omega_m . x / l + b_m).
 
-    Its kernel is s^2 exp(-|x - x'|^2 / (2 l^2)) in the limit of many features M (Rahimi and Recht
-    2007), as used by Lorch et al. 2022.
+    A draw from a Gaussian process, whose kernel is s^2 exp(-|x - x'|^2 / (2 l^2)) in the limit of
+    many features M (Rahimi and Recht 2007), as used by Lorch et al. 2022.
 
     Attributes:
         omega: [E + 1, M]; amplitude a, phase b: [B * D, M]; length l, scale s, bias c: [B * D].

@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from condfip.paper.config import ModelConfig
+from condfip.paper.decoder import AdaptiveLayer
 from condfip.paper.layers import Attentive
-from condfip.paper.model import AdaptiveLayer, CondFiPModel
+from condfip.paper.model import CondFiPModel
 
 RENAMED = (
     (r"\.norms\.0\.", ".norm_query."),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
-SHIPPED = WEIGHTS / "small.safetensors"
+SHIPPED = WEIGHTS / "condfip.safetensors"
 MOST_ROWS = 10_000  # of a context
 TOKENS = 2**15  # nodes times rows held at once: larger chunks leave the processor's cache
 

@@ -1,8 +1,8 @@
 """The published network as one would write it: a yardstick for speed, and a test of the fast one.
 
-It has the weights of `condfip.paper.model` and gives its answers: one product for queries, keys and
-values of a block, torch's own attention over samples, all nodes in the attention over parents, and
-in the decoder a key and a value for every row and node, roots asked too.
+It has the weights of `condfip.paper.encoder` and `decoder` and gives their answers: one product for
+queries, keys and values of a block, torch's own attention over samples, all nodes in the attention
+over parents, and in the decoder a key and a value for every row and node, roots asked too.
 """
 
 from typing import cast
@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from condfip.paper.config import ModelConfig
+from condfip.paper.decoder import AdaptiveLayer, Decoder, Embedding
+from condfip.paper.encoder import Encoder
 from condfip.paper.layers import Block, Pair, merged, parent_weights
-from condfip.paper.model import AdaptiveLayer, CondFiPModel, Decoder, Embedding, Encoder
+from condfip.paper.model import CondFiPModel
 
 
 class PlainEncoder(Encoder):

@@ -16,8 +16,9 @@ from bench.task import Dataset, column_names
 from condfip.checkpoint import Checkpoint
 from condfip.device import has_bfloat16, keep_memory
 from condfip.paper.config import JOINT, PAPER, SMALL, STAGES, Config, ModelConfig, StageConfig
+from condfip.paper.encoder import Encoder
 from condfip.paper.method import CondFiP
-from condfip.paper.model import CondFiPModel, Encoder
+from condfip.paper.model import CondFiPModel
 from condfip.paper.plain import PlainEncoder, PlainModel
 from condfip.paper.stage import ENCODER_WEIGHT, LOSSES, Stage, make_optimisers
 from condfip.prior import Batch, draw_batch

@@ -12,10 +12,11 @@ from bench.task import Problem, seed_of
 from condfip.checkpoint import Checkpoint, build
 from condfip.device import has_bfloat16
 from condfip.paper.config import Config, StageConfig
+from condfip.paper.decoder import Targets
 from condfip.paper.former import renamed
 from condfip.paper.layers import Attentive
 from condfip.paper.method import CondFiPPublished, Mechanisms
-from condfip.paper.model import CondFiPModel, Targets
+from condfip.paper.model import CondFiPModel
 from condfip.prior import Batch, draw_batch
 from condfip.run import Record
 from condfip.validate import every_node, fixed_problems, mean_scores

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from bench.scm.base import AdditiveSCM
 from condfip.checkpoint import Checkpoint
+from condfip.paper.decoder import AdaptiveLayer, Decoder, Embedding, Targets
 from condfip.paper.layers import linears, parent_weights
 from condfip.paper.method import CondFiP, Embedded
-from condfip.paper.model import AdaptiveLayer, Decoder, Embedding, Targets
 
 MOST_ROWS = 1000  # of the context that refine; the embedding reads them all
 FEWEST_ROWS = 10

@@ -167,7 +167,7 @@ def test_shipped_weights_are_those_that_the_code_names():
 def test_a_swapped_file_is_refused_in_place_and_taken_elsewhere(whole, tmp_path, monkeypatch):
     (tmp_path / "weights").mkdir()
     monkeypatch.setattr(checkpoint, "WEIGHTS", tmp_path / "weights")
-    path = tmp_path / "weights" / "small.safetensors"
+    path = tmp_path / "weights" / "condfip.safetensors"
     shutil.copy(WEIGHTS / path.name, path)
     assert load(path).sha == SHIPPED[path.name]
     write(path, *whole["paper"])

@@ -12,10 +12,11 @@ from torch.nn.functional import layer_norm, linear, relu
 from condfip.__main__ import main
 from condfip.checkpoint import load
 from condfip.paper.config import PAPER, POOLINGS, SMOKE, ModelConfig
+from condfip.paper.decoder import Decoder, Targets
 from condfip.paper.fused import AddLinear, AddNetwork, Edges, OverParents, Projections
 from condfip.paper.layers import over_parents, over_samples, parent_weights
 from condfip.paper.method import SHIPPED
-from condfip.paper.model import CondFiPModel, Decoder, Targets
+from condfip.paper.model import CondFiPModel
 from condfip.paper.plain import PlainModel
 from condfip.paper.verify import LIMIT, differences
 

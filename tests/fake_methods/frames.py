@@ -82,7 +82,7 @@ def ForksAndAnswers():
 
 @ends("error")
 def AnswersUnderAnotherName():
-    from bench.run.fitting import Fitting
+    from bench.run.isolation.fitting import Fitting
 
     real = Fitting._answer
 

@@ -10,10 +10,10 @@ import scipy
 from bench.registry import load_suite
 from bench.run.cell import Cell
 from bench.run.environments import READY, Environment, environment_of, read_environments
+from bench.run.isolation.supervisor import isolated
+from bench.run.isolation.workers import pool_of, stop_run
 from bench.run.job import Limits
 from bench.run.records import read_launches, read_records
-from bench.run.supervisor import isolated
-from bench.run.workers import pool_of, stop_run
 from tests.run.running import main
 
 (TASK,) = load_suite("lorch", "smoke", scenario="LIN_IN", graph_kind="er")

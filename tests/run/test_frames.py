@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.run import frames
-from bench.run.frames import MAGIC, PREFIX, Broken, Channel, Closed, arrays_of, text_of
+from bench.run.isolation import frames
+from bench.run.isolation.frames import MAGIC, PREFIX, Broken, Channel, Closed, arrays_of, text_of
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.run.isolation.processes import OWNER, PREFIX
 from bench.run.locking import only_run_of
-from bench.run.processes import OWNER, PREFIX
 from bench.run.records import FILE, read_records
 from bench.run.shape import canonical, cell_of
 from bench.run.sweep import sweep_left

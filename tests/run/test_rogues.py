@@ -14,11 +14,11 @@ import pytest
 
 from bench.registry import load_suite
 from bench.run.cell import Cell
+from bench.run.isolation.processes import PREFIX
+from bench.run.isolation.supervisor import isolated
+from bench.run.isolation.workers import pool_of, stop_run
 from bench.run.job import Limits
-from bench.run.processes import PREFIX
 from bench.run.shape import TEXT_MOST, canonical
-from bench.run.supervisor import isolated
-from bench.run.workers import pool_of, stop_run
 from tests import fake_methods
 from tests.fake_methods import ROGUES
 from tests.fake_methods.at_import import AT_IMPORT, write_modules

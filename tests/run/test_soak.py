@@ -18,7 +18,7 @@ import pytest
 
 from bench.analysis.outputs import write_tables
 from bench.analysis.results import read_results
-from bench.run.processes import PREFIX
+from bench.run.isolation.processes import PREFIX
 from bench.run.records import FILE, read_records
 from bench.run.shape import canonical, cell_of, parse
 from tests.run.running import main

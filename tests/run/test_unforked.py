@@ -3,12 +3,12 @@
 import pytest
 
 from bench.registry import load_suite
-from bench.run import processes
 from bench.run.cell import Cell
+from bench.run.isolation import processes
+from bench.run.isolation.supervisor import isolated
+from bench.run.isolation.workers import pool_of, stop_run
 from bench.run.job import Limits
 from bench.run.shape import canonical
-from bench.run.supervisor import isolated
-from bench.run.workers import pool_of, stop_run
 
 TASKS = load_suite("lorch", "smoke", scenario="LIN_IN", graph_kind=["er", "sf_in"])
 

@@ -1,8 +1,8 @@
 """Base processes forked from one that has imported already: python -m tests.run.warm FD MARK.
 
-A run starts its base by `python -m bench.run.child`, whose imports cost more than most runs of the
-tests. Here one process imports once and forks a base whenever one is asked for. Tests that start a
-run as a command of its own still see the real start.
+A run starts its base by `python -m bench.run.isolation.child`, whose imports cost more than most
+runs of the tests. Here one process imports once and forks a base whenever one is asked for. Tests
+that start a run as a command of its own still see the real start.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from bench.run import child, processes
+from bench.run.isolation import child, processes
 
 PLACES = ("PYTHONPATH", "PYTHONHOME")
 
@@ -23,7 +23,7 @@ PLACES = ("PYTHONPATH", "PYTHONHOME")
 class Bases:
     """Stands in for `subprocess` where bases are started.
 
-    `python -m bench.run.child` is forked, every other command starts as it is.
+    `python -m bench.run.isolation.child` is forked, every other command starts as it is.
     """
 
     DEVNULL, TimeoutExpired = subprocess.DEVNULL, subprocess.TimeoutExpired
@@ -111,7 +111,7 @@ def serve(end):
 
 
 def become(asked, handle, output):
-    """Is from here on what `python -m bench.run.child` would be."""
+    """Is from here on what `python -m bench.run.isolation.child` would be."""
     os.setsid()
     for place, wanted in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
         os.dup2(place, wanted)

@@ -1,4 +1,4 @@
-"""The base process of a worker: python -m bench.run.child FD FOLDER (see `bench.run.supervisor`).
+"""The base process of a worker (see `supervisor`): python -m bench.run.isolation.child FD FOLDER.
 
 It has imported what every cell needs and runs no method itself. On request it forks a scorer, or
 one process for each method, which forks a child for each cell. As soon as its owner is gone,
@@ -22,13 +22,13 @@ import networkx  # noqa: F401  what cells import when they first need it, before
 import pandas  # noqa: F401
 
 from bench.loaded import LoadedMethod
-from bench.run.children import Children, adopt_orphans, say_to, tie_to_parent
 from bench.run.environment import one_thread
-from bench.run.family import kill_descendants, threads
-from bench.run.fitting import Fitting, failure, introduce, warm_up
-from bench.run.frames import Broken, Channel, Closed, Header
-from bench.run.sandbox import preserved_state
-from bench.run.scorer import Scorer
+from bench.run.isolation.children import Children, adopt_orphans, say_to, tie_to_parent
+from bench.run.isolation.fitting import Fitting, failure, introduce, warm_up
+from bench.run.isolation.frames import Broken, Channel, Closed, Header
+from bench.run.isolation.process_tree import kill_descendants, threads
+from bench.run.isolation.sandbox import preserved_state
+from bench.run.isolation.scorer import Scorer
 
 EVERY_TIMER = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 

@@ -23,9 +23,9 @@ from bench.metrics import METRICS, Metric
 from bench.metrics.errors import node_residuals
 from bench.mixed.impute import IMPUTATIONS
 from bench.reading.do import pack
-from bench.run.fitting import failure
-from bench.run.frames import Channel, Closed, Header, arrays_of
-from bench.run.series import Series, foreseen
+from bench.run.isolation.fitting import failure
+from bench.run.isolation.frames import Channel, Closed, Header, arrays_of
+from bench.run.isolation.series import Series, foreseen
 from bench.run.shape import clean, name_metrics
 from bench.scm.base import SCM, to_array
 from bench.scm.columns import pack as pack_columns

@@ -1,7 +1,7 @@
 """What a process does about its parent and its children; the standard library is enough.
 
-Also used where this package is not installed (see `bench.run.foreign`). What methods may patch is
-held by name.
+Also used where this package is not installed (see `bench.run.isolation.foreign`). What methods may
+patch is held by name.
 """
 
 import contextlib

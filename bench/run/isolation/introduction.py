@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.registry import target
-from bench.run.family import kill_descendants
 from bench.run.fingerprint import fingerprint_of
-from bench.run.frames import Broken, Closed, Header, text_of
+from bench.run.isolation.frames import Broken, Closed, Header, text_of
+from bench.run.isolation.process_tree import kill_descendants
+from bench.run.isolation.processes import START_S, Child, Watch, unanswered, until
+from bench.run.isolation.workers import Worker, pool_of, stopped_runs
 from bench.run.job import Ended, Job, Limits, Stopped, failed, measured
-from bench.run.processes import START_S, Child, Watch, unanswered, until
-from bench.run.workers import Worker, pool_of, stopped_runs
 
 UNAVAILABLE = "unavailable"  # the version of what is not installed
 WARM_S = 60.0

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from bench.run.family import descendants, kill, kill_descendants, psutil_of
-from bench.run.frames import Broken, Closed
+from bench.run.isolation.frames import Broken, Closed
+from bench.run.isolation.process_tree import descendants, kill, kill_descendants, psutil_of
+from bench.run.isolation.processes import Base, Child
 from bench.run.job import Ended
-from bench.run.processes import Base, Child
 
 METHODS_HELD = 6
 

@@ -26,8 +26,9 @@ from typing import Any
 
 import psutil
 
-from bench.run.children import adopt_orphans
-from bench.run.family import (
+from bench.run.isolation.children import adopt_orphans
+from bench.run.isolation.frames import Broken, Channel, Closed, Header, Tick, nothing
+from bench.run.isolation.process_tree import (
     TAG,
     adopted,
     descendants,
@@ -39,14 +40,13 @@ from bench.run.family import (
     started,
     tagged,
 )
-from bench.run.frames import Broken, Channel, Closed, Header, Tick, nothing
 from bench.run.job import Ended, Limits
 
 FAMILY_EVERY_S = 1.0
 START_S, REAP_S = 300.0, 5.0
 OUTPUT_MOST, OUTPUT_SHOWN = 64 * 2**20, 64 * 2**10
 FORKS = sys.platform == "linux"
-CHILD, FOREIGN = "bench.run.child", str(Path(__file__).with_name("foreign.py"))
+CHILD, FOREIGN = "bench.run.isolation.child", str(Path(__file__).with_name("foreign.py"))
 PREFIX, OWNER = "bench-run-", "owner.json"
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
@@ -132,7 +132,7 @@ class Base:
         (self.folder / OWNER).write_text(json.dumps(mine))
 
     def _environment(self, foreign: bool) -> dict[str, str]:
-        package = str(Path(__file__).parents[2])
+        package = str(Path(__file__).parents[3])
         path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), package)))
         own = {TAG: self.folder.name, "TMPDIR": str(self.folder)}
         own |= {"PYTHONPATH": "" if foreign else path}

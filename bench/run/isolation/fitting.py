@@ -27,8 +27,8 @@ from bench.reading.do import unpack
 from bench.registry import Unavailable, load_method
 from bench.run.environment import peak_device_mb, peak_memory_mb, reset_peak_memory
 from bench.run.fingerprint import fingerprint_of
-from bench.run.frames import BODY_MOST, Channel, Closed, Header, arrays_of
-from bench.run.sandbox import preserved_state, scratch_folder, seed_globals
+from bench.run.isolation.frames import BODY_MOST, Channel, Closed, Header, arrays_of
+from bench.run.isolation.sandbox import preserved_state, scratch_folder, seed_globals
 from bench.run.shape import SEEN
 from bench.scm.base import SCM
 from bench.scm.columns import unpack as unpack_columns

@@ -12,9 +12,9 @@ import numpy as np
 import psutil
 import pytest
 
-from bench.run.family import descendants, kill, own_memory
+from bench.run.isolation.process_tree import descendants, kill, own_memory
+from bench.run.isolation.processes import Child, Watch
 from bench.run.job import Ended, Limits
-from bench.run.processes import Child, Watch
 
 MIB = 2**20
 HOARD = "x = b'x' * (150 * 2**20); print('held', flush=True); import time; time.sleep(60)"

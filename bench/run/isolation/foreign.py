@@ -40,8 +40,8 @@ def _beside(name: str) -> ModuleType:
 
 
 if TYPE_CHECKING:
-    from bench.run.children import Children, adopt_orphans, say_to, tie_to_parent
-    from bench.run.frames import Broken, Channel, Closed, Header, arrays_of
+    from bench.run.isolation.children import Children, adopt_orphans, say_to, tie_to_parent
+    from bench.run.isolation.frames import Broken, Channel, Closed, Header, arrays_of
 else:
     children = _beside("children")
     Children, adopt_orphans = children.Children, children.adopt_orphans
@@ -102,7 +102,7 @@ class MethodProcess:
     def _introduce(self, channel: Channel, asked: Header) -> None:
         channel.send({"kind": "found"})
         os.chdir(asked["home"])
-        sys.path[:] = [asked["home"], *sys.path, str(Path(__file__).parents[2])]
+        sys.path[:] = [asked["home"], *sys.path, str(Path(__file__).parents[3])]
         kind = getattr(importlib.import_module(asked["module"]), asked["class"])
         takes = inspect.signature(kind).parameters
         self.method = kind(**({"device": asked["device"]} if "device" in takes else {}))

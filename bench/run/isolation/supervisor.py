@@ -5,13 +5,13 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from bench.run.family import descendants, kill, kill_descendants, psutil_of
-from bench.run.frames import Broken, Closed, Header, Tick, text_of
-from bench.run.introduction import Introduction
+from bench.run.isolation.frames import Broken, Closed, Header, Tick, text_of
+from bench.run.isolation.introduction import Introduction
+from bench.run.isolation.process_tree import descendants, kill, kill_descendants, psutil_of
+from bench.run.isolation.processes import REAP_S, Child, Watch, unanswered, until
+from bench.run.isolation.workers import Worker, pool_of, stopped_runs
 from bench.run.job import REASON_MOST, Answer, Ended, Job, Stopped, failed, measured
-from bench.run.processes import REAP_S, Child, Watch, unanswered, until
 from bench.run.shape import SEEN
-from bench.run.workers import Worker, pool_of, stopped_runs
 
 
 class Computation:

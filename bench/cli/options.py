@@ -26,7 +26,7 @@ def plain(name: str) -> str:
         ValueError: it has other signs than letters, digits, _, - and a dot.
     """
     if not re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
-        raise ValueError(f"a name of letters, digits, _, - and . is asked for, not {name!r}")
+        raise ValueError(f"names may contain only letters, digits, _, - and .; got {name!r}")
     return name
 
 

@@ -83,7 +83,7 @@ def start(what: str, name: str, folder: Path) -> list[str]:
     kind, section = KINDS[what], f'[project.entry-points."condfip_bench.{what}s"]'
     package = kind.package if _is_checkout(folder) else ""
     if not package and not (folder / f"{name}.py").exists() and find_spec(name):
-        raise ValueError(f"{name} is a module already, which {name}.py would hide: another name")
+        raise ValueError(f"{name} is an importable module already; choose another name")
     module = f"{package}.{name}".lstrip(".")
     words = {"name": name, "title": _title(name), "constant": name.upper(), "module": module}
     words |= {"target": f"{module}:{kind.attribute(name)}", "entry": kind.entry(name)}

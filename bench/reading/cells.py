@@ -32,7 +32,7 @@ def refuse_text(
             more = f" (and {count - 1} more)" if count > 1 else ""
             raise ValueError(
                 f"column {name} holds text, not numbers: {place(first)} has "
-                f"{str(column.iloc[first])[:30]!r}{more}; mend it, or code it as numbers"
+                f"{str(column.iloc[first])[:30]!r}{more}; correct it, or code it as numbers"
             )
 
 

@@ -114,6 +114,6 @@ def test_a_strangers_package_joins_a_run_by_its_entry_points_alone(
 
 @pytest.mark.parametrize("name", ["numpy", "os", "json"])
 def test_no_file_hides_a_module_that_others_import(name, tmp_path):
-    with pytest.raises(ValueError, match=f"{name} is a module already"):
+    with pytest.raises(ValueError, match=f"{name} is an importable module already"):
         start("method", name, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -132,7 +132,10 @@ def _usable(figure: Printed | None) -> TypeGuard[Printed]:
 
 
 def draw(found: pd.DataFrame) -> Figure:
-    """A panel a metric; the axis ends where ignoring the graph lies, numbers stand at its edge."""
+    """A panel a metric; the axis ends at the worst method or at ignoring the graph, if that is less.
+
+    Numbers at its upper edge are of what lies beyond.
+    """
     metrics = unique(found["metric"])
     figure, axes = panels(len(metrics), width=3.0, height=2.9, columns=4)
     for k, (part, metric) in enumerate(zip(axes, metrics, strict=True)):
@@ -145,8 +148,8 @@ def draw(found: pd.DataFrame) -> Figure:
 
 
 def _panel(axes: Axes, rows: pd.DataFrame) -> None:
-    controls = rows[rows["role"] == "reference"]
-    limit = float(controls["ratio"].max()) * 1.15
+    control = rows["role"] == "reference"
+    limit = 1.4 * min(rows.loc[side, "ratio"].max() for side in (control, ~control) if side.any())
     known = roles(rows)
     for k, (method, role) in enumerate(known.items()):
         part = rows[rows["method"] == method].sort_values("x")

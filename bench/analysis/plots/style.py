@@ -24,7 +24,7 @@ COLOURS = (
     *("#882255", "#44AA99", "#117733", "#999933", "#A65E4E", "#AA4499", "#DDCC77", "#5B8DB8"),
     *("#7BAF41", "#C24B6E", "#332288", "#B07AA1", "#4E9F50", "#E15759", "#2F6F7E"),
 )
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "4", "p", "h", "d", "H", "8", "1", "2")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h", "d", "H", "8")  # all may be hollow
 GREYS = ("#777777", "#B5B5B5", "#5A5A5A")
 THIN = ("x", "+", "3")
 TRUTH = {"color": "#9A9A9A", "marker": "|"}
@@ -52,7 +52,7 @@ def line(method: str, role: str = "baseline") -> dict[str, Any]:
     if role == "paper":
         name = method.removesuffix(" (paper)")
         twin = next((ours for ours, theirs in namesakes().items() if theirs == name), method)
-        return {**line(twin), "linestyle": ":", "markerfacecolor": "white"}
+        return {**line(twin), "linestyle": ":", "markerfacecolor": "white", "markersize": 7}
     dashes = LINES[_place(method) % len(LINES)] if role == "baseline" else CONTROL_LINE
     return {**style(method, role), "linestyle": dashes, "linewidth": 1.2, "markersize": 5}
 

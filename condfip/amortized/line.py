@@ -66,7 +66,7 @@ def fit_line(x: Tensor, y: Tensor, penalty: Tensor) -> Line:
     line = _weighted(design, y, penalty, torch.ones_like(y))
     scale = line.gap.square().mean(1, keepdim=True).clamp(min=1e-300)
     line = Line(line.weights, line.covariance * scale[:, :, None], line.gap, line.cavity * scale)
-    chances = torch.softmax(evidence(line.gap), 1)
+    chances = torch.softmax(evidence(line.gap, line.cavity), 1)
     odd = (chances[:, 0] + chances[:, -1] <= CERTAIN).nonzero().flatten()
     if not len(odd):
         return line

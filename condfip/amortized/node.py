@@ -40,7 +40,7 @@ class Node:
             self.process = Exact.of(hyper.kernel, x, noise, solution.dual)
         self.low, self.high = x.amin(0), x.amax(0)
         self.gap, self.cavity = solution.gap - self._offset, solution.cavity
-        self.plain = _plainness(self.gap, line.gap[: len(self.gap)])
+        self.plain = _plainness((self.gap, self.cavity), self._of_line)
 
     def mean(self, here: Tensor) -> Tensor:
         """F at parents [M, P]: [M]."""
@@ -65,8 +65,11 @@ class Node:
 
         Of `LEFT_OUT` rows at most where there are very many.
         """
-        of_line = self.line.gap[: len(self.gap)], self.line.cavity[: len(self.gap)]
-        return mixed(self.plain, of_line, (self.gap, self.cavity))
+        return mixed(self.plain, self._of_line, (self.gap, self.cavity))
+
+    @property
+    def _of_line(self) -> tuple[Tensor, Tensor]:
+        return self.line.gap[: len(self.gap)], self.line.cavity[: len(self.gap)]
 
     @cached_property
     def scale(self) -> Scale:
@@ -175,13 +178,16 @@ def mixed(
     return mean, other[1] + chance * (one[1] - other[1]) + between
 
 
-def _plainness(gap: Tensor, of_line: Tensor) -> float:
-    """Chance that the line made the rows: pseudo-BMA of left-out residuals, [N] each.
+def _plainness(of_process: tuple[Tensor, Tensor], of_line: tuple[Tensor, Tensor]) -> float:
+    """Chance that the line made the rows: pseudo-BMA of left-out residuals.
+
+    Of each residuals and the variance of F in them, [N].
 
     Yao, Vehtari, Simpson and Gelman 2018, section 3.4, the kind of noise unknown. Noise in two
     parts is left to the process, whose rows know their part.
     """
-    kinds = evidence(torch.stack([gap, of_line]))
+    gap, cavity = (torch.stack(pair) for pair in zip(of_process, of_line, strict=True))
+    kinds = evidence(gap, cavity)
     process, line = kinds.logsumexp(1).tolist()
     plain = 1 / (1 + math.exp(min(process - line - IN_FAVOUR, 100.0)))
     return plain * (1 - float(kinds[0].softmax(0)[-1]))

@@ -31,9 +31,13 @@ class Shape:
     parted: Tensor
 
     @classmethod
-    def of(cls, gap: Tensor) -> tuple[Tensor, Self]:
-        """Places of the nodes whose left-out residuals [G, N] are not normal, and their shapes."""
-        chances = torch.softmax(evidence(gap), 1)
+    def of(cls, gap: Tensor, cavity: Tensor) -> tuple[Tensor, Self]:
+        """Places of the nodes whose noise is not normal, and its shapes.
+
+        Args:
+            gap: left-out residuals [G, N]. cavity: variance of F in them [G, N].
+        """
+        chances = torch.softmax(evidence(gap, cavity), 1)
         places = (chances[:, 0] <= CERTAIN).nonzero().flatten()
         chances = chances[places]
         told = chances[:, :-1] / chances[:, :-1].sum(1, keepdim=True)
@@ -63,7 +67,7 @@ def settled(hyper: Hyper, x: Tensor, y: Tensor, found: Solution) -> tuple[Hyper,
         For all rows, and the solution after the first ones.
     """
     hyper = hyper.over(x.shape[1])
-    places, shape = Shape.of(found.gap)
+    places, shape = Shape.of(found.gap, found.cavity)
     if not len(places):
         return hyper, found
     few, told, some = slice(0, found.gap.shape[1]), hyper[places], found[places]

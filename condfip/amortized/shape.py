@@ -29,11 +29,23 @@ def least_variance(rest: Tensor, chances: Tensor) -> Tensor:
     return 1 / (torch.cat(parts, 1) * chances).sum(1, keepdim=True)
 
 
-def evidence(rest: Tensor) -> Tensor:
-    """Log evidence of residuals [G, N] for each of `KINDS`, at its best scale, [G, K].
+def evidence(gap: Tensor, cavity: Tensor) -> Tensor:
+    """Log evidence of left-out residuals for each of `KINDS`, at its best scale, [G, K].
 
-    That of the mixture is less its further parameters' share (Schwarz 1978).
+    That of the mixture is less its further parameters' share (Schwarz 1978). Residuals are made
+    alike first: where F is less sure in some rows than in others, those of normal noise have heavy
+    tails too.
+
+    Args:
+        gap: left-out residuals [G, N]. cavity: variance of F in them [G, N].
     """
+    total = gap.square().mean(1, keepdim=True).clamp(min=1e-300)
+    noise = (total - cavity.mean(1, keepdim=True)).clamp(min=0.5 * total)
+    factor = (noise / (noise + cavity)).sqrt()
+    return _evidence(gap * factor) + factor.log().sum(1, keepdim=True)
+
+
+def _evidence(rest: Tensor) -> Tensor:
     rest = rest - rest.mean(1, keepdim=True)
     n, square = rest.shape[1], rest.square().clamp(min=1e-300)
     normal = ORDINARY - 0.5 * n * ((2 * math.pi * square.mean(1)).log() + 1)

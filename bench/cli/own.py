@@ -57,7 +57,8 @@ def add_own_options(parser: argparse.ArgumentParser) -> None:
     part.add_argument("--do", nargs="+", action="append", default=[], metavar="X=5", help=about)
     about = "E[y | do(a=2)] - E[y | do(a=1)], as in --effect a=1,2 on=y"
     part.add_argument("--effect", nargs="+", action="append", default=[], metavar="W", help=about)
-    part.add_argument("--n", type=int, metavar="ROWS", help="rows to sample; default: as in the table")
+    about = "rows to sample; default: as in the table"
+    part.add_argument("--n", type=int, metavar="ROWS", help=about)
     about = "bootstrap intervals from N refits to resampled rows"
     part.add_argument("--bootstrap", type=int, default=0, metavar="N", help=about)
     about = "of columns, as x=category: float, count, bool or category; found where not said"

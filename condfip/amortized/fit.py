@@ -83,19 +83,21 @@ class Solution:
         pairs = zip(vars(self).values(), vars(others).values(), strict=True)
         return type(self)(*(whole.index_copy(0, nodes, part) for whole, part in pairs))
 
-    def __getitem__(self, nodes: Tensor | int) -> Self:
+    def __getitem__(self, nodes: Tensor | slice | int) -> Self:
         """Those of some nodes, or of one, without the first axis."""
         return type(self)(*(t[nodes] for t in vars(self).values()))
 
 
 def solved(hyper: Hyper, x: Tensor, y: Tensor) -> Solution:
     """The `Solution` of each node; x [G, N, P], y [G, N]."""
-    return Solution.join([_solved(hyper[part], x[part], y[part]) for part in pieces(x)])
+    parts = ((hyper[part], x[part], y[part]) for part in pieces(x))
+    return Solution.join([solved_by(h, kernel(h.kernel, a, a).total, b) for h, a, b in parts])
 
 
-def _solved(hyper: Hyper, x: Tensor, y: Tensor) -> Solution:
+def solved_by(hyper: Hyper, covariance: Tensor, y: Tensor) -> Solution:
+    """The `Solution` of each node by the covariance [G, N, N] of F at its rows; y [G, N]."""
     noise, target = hyper.row_variance, hyper.targets(y)
-    inverse = torch.cholesky_inverse(factor(kernel(hyper.kernel, x, x).total, noise))
+    inverse = torch.cholesky_inverse(factor(covariance, noise))
     dual = (inverse @ target[:, :, None]).squeeze(2)
     own = inverse.diagonal(dim1=1, dim2=2)
     return Solution(

@@ -11,8 +11,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from bench.scm.kernel import kernel
 from bench.scm.process import Exact
-from condfip.amortized.fit import Solution, solved
+from condfip.amortized.fit import Solution, pieces, solved, solved_by
 from condfip.amortized.kernel import Hyper
 from condfip.amortized.shape import CERTAIN, evidence, parts_of, variances_of
 
@@ -42,6 +43,10 @@ class Shape:
         chances = chances[places]
         told = chances[:, :-1] / chances[:, :-1].sum(1, keepdim=True)
         return places, cls(told, chances[:, -1] > CERTAIN)
+
+    def __getitem__(self, nodes: slice) -> Self:
+        """Those of some nodes."""
+        return type(self)(self.told[nodes], self.parted[nodes])
 
     def __call__(self, rest: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
         """Noise variance and expected noise of each row, [G, N] each.
@@ -73,13 +78,21 @@ def settled(hyper: Hyper, x: Tensor, y: Tensor, found: Solution) -> tuple[Hyper,
     few, told, some = slice(0, found.gap.shape[1]), hyper[places], found[places]
     x, y = x[places], y[places]
     first = told.of_rows(few), x[:, few], y[:, few]
-    for _ in range(ROUNDS):
-        some = solved(_with(first[0], *shape(some.rest, some.spread)), *first[1:])
+    turns = ((first[0][g], first[1][g], first[2][g], shape[g], some[g]) for g in pieces(first[1]))
+    some = Solution.join([_turns(*of_nodes) for of_nodes in turns])
     rest, spread = _everywhere(told, x, y, some)
     told = _alike(told, rest, *shape(rest, spread))
     last = solved(told.of_rows(few), *first[1:])
     some = replace(last, gap=some.gap, cavity=some.cavity)  # left out with the rows' own weights
     return hyper.replaced(places, told), found.replaced(places, some)
+
+
+def _turns(hyper: Hyper, x: Tensor, y: Tensor, shape: Shape, found: Solution) -> Solution:
+    """F and the noise of each row in turn, for nodes whose kernels are made once."""
+    covariance = kernel(hyper.kernel, x, x).total
+    for _ in range(ROUNDS):
+        found = solved_by(_with(hyper, *shape(found.rest, found.spread)), covariance, y)
+    return found
 
 
 def _with(hyper: Hyper, variance: Tensor, expected: Tensor) -> Hyper:

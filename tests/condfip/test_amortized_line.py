@@ -65,8 +65,17 @@ def test_skewed_noise_keeps_its_mean():
 
 @pytest.mark.parametrize("kind", ["normal", "laplace", "mixture"])
 def test_residuals_tell_their_kind(kind):
-    told = evidence(draw(kind)[2]).softmax(1).mean(0)
+    u = draw(kind)[2]
+    told = evidence(u, torch.zeros_like(u)).softmax(1).mean(0)
     assert KINDS[int(told.argmax())] == kind
+
+
+def test_doubt_about_f_is_not_taken_for_heavy_tails():
+    u = draw("normal")[2]
+    cavity = u.var() * torch.linspace(-6, 3, u.shape[1]).exp().expand_as(u)
+    gap = u + cavity.sqrt() * torch.randn(u.shape, generator=torch.Generator().manual_seed(9))
+    assert (evidence(gap, torch.zeros_like(gap)).argmax(1) == 0).float().mean() < 0.1
+    assert (evidence(gap, cavity).argmax(1) == 0).float().mean() > 0.9
 
 
 def test_variances_cover_the_error():

@@ -132,7 +132,7 @@ def _usable(figure: Printed | None) -> TypeGuard[Printed]:
 
 
 def draw(found: pd.DataFrame) -> Figure:
-    """A panel a metric; the axis ends at the worst method or at ignoring the graph, if that is less.
+    """A panel a metric; it ends above the worst method, or where ignoring the graph lies if lower.
 
     Numbers at its upper edge are of what lies beyond.
     """

@@ -65,7 +65,7 @@ def test_noise_of_one_variance_leaves_f_where_rows_of_their_own_weight_put_it(mo
     monkeypatch.setattr(robust, "ROUNDS", 40)
     found = solved(hyper, x, y)
     told, after = settled(hyper, x, y, found)
-    places, shape = robust.Shape.of(found.gap)
+    places, shape = robust.Shape.of(found.gap, found.cavity)
     weighted = robust._with(told[places], *shape(after.rest[places], after.spread[places]))
     with_weights = solved(weighted, x[places], y[places])
     gap = (with_weights.rest - after.rest[places]).square().mean().sqrt()

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis.plots import PLOTS
-from bench.analysis.plots.pooled import numbers
+from bench.analysis.plots.over_reference import numbers
 from bench.analysis.published import figures
 from bench.analysis.skill import over
 from tests.made_rows import rows

@@ -4,7 +4,7 @@ from functools import partial
 
 import pandas as pd
 
-from bench.analysis.plots import comparisons, errors, fits, pooled, problems, sweeps
+from bench.analysis.plots import comparisons, errors, fits, over_reference, problems, sweeps
 from bench.analysis.plots.kind import Drawing, Kind, save
 from bench.analysis.published import SOURCE
 from bench.analysis.refit import can_remake
@@ -67,9 +67,9 @@ PLOTS: dict[str, Kind] = {
         "and d) of the ratio of means over SCMs; whiskers are 95 % intervals over SCMs. Hollow, "
         f"dotted: the paper's figures ({SOURCE}), over the reference on ours. The axis ends "
         "where ignoring the graph lies; numbers at its edge are of points above.",
-        pooled.numbers,
-        pooled.draw,
-        lambda frame: _swept(frame, "n_context") and pooled.has_reference(frame),
+        over_reference.numbers,
+        over_reference.draw,
+        lambda frame: _swept(frame, "n_context") and over_reference.has_reference(frame),
         needs="several values of the axis n_context and two references",
     ),
     "alpha": Kind(

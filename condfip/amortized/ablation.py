@@ -24,6 +24,7 @@ def variant(**settings: Any) -> Config:
 
 VARIANTS: dict[str, Config] = {
     "shipped design": SHORT,
+    "untrained: the kernel that the first round would correct": replace(SHORT, rate=0.0),
     "no ridge residual in the features": variant(ridge=False),
     "one round: no look at the fit": variant(rounds=1),
     "two rounds": variant(rounds=2),

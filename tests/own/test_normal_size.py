@@ -12,7 +12,7 @@ from bench.cli.parser import main
 from bench.run.records import read_records
 
 ROWS, COLUMNS, EARLIER = 100_000, 50, 8
-MINUTES, GIB = 20, 4
+MINUTES, GIB = 30, 4
 
 
 def table(rng):

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -146,8 +147,8 @@ def _lap(work: Callable[[], object]) -> float:
 
 
 def _grid(workers: int, cells: Sequence[Cell]) -> float:
-    """Seconds of a grid whose workers are warm."""
-    run = f"{RUN}-{workers}"
+    """Seconds of a grid whose workers are warm; a run that has ended takes no cell again."""
+    run = f"{RUN}-{uuid4().hex}"
     with tempfile.TemporaryDirectory() as folder, RecordFile(Path(folder)) as file:
         answers = run_cells(
             [*cells[:workers], *cells], file, partial(threads, workers=workers), run

@@ -105,6 +105,12 @@ class Checkpoint:
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     sha: str = ""
 
+    @property
+    def leaves_roots_out(self) -> bool:
+        """Whether the encoder was never told its errors of roots: what it says of them is idle."""
+        trained = [getattr(self.config, stage) for stage in self.stages if stage != "decoder"]
+        return any(stage.mask_roots for stage in trained)
+
     def save(self, path: Path) -> str:
         """Writes the checkpoint and returns its sha256."""
         header = {"config": self.config.as_dict(), "stages": self.stages}

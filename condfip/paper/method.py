@@ -190,7 +190,7 @@ class Mechanisms(StandardisedMechanisms):
         super().__init__(data, lambda z, parents, _: kind(checkpoint, z, parents, signs), seed)
 
     def smoothed(self, x: np.ndarray) -> np.ndarray:
-        """The encoder's F of rows [N, D], from the rows themselves, roots included."""
+        """The encoder's F of rows [N, D], from the rows themselves; see `Embedded`."""
         if self.predict is None:
             return np.broadcast_to(self.mean[self.place], x.shape)
         answer = self.predict.smoothed(self.standardise(x))
@@ -207,7 +207,7 @@ class Embedded:
         parents: Sequence[np.ndarray],
         signs: Sequence[int],
     ) -> None:
-        self.model = checkpoint.model
+        self.model, self.leaves_roots_out = checkpoint.model, checkpoint.leaves_roots_out
         self.device = next(self.model.parameters()).device
         self.signs = torch.tensor(signs, dtype=torch.float32, device=self.device)[:, None, None]
         adjacency = torch.zeros(len(signs), z.shape[1], z.shape[1], dtype=torch.bool)
@@ -228,9 +228,13 @@ class Embedded:
         return mean.double().cpu().numpy()
 
     def smoothed(self, z: np.ndarray) -> np.ndarray:
-        """The encoder's F of rows [M, D] that are its own context."""
+        """The encoder's F of rows [M, D] that are its own context; of roots, whose F is a constant,
+        their mean where training left them out.
+        """
         with torch.inference_mode():
             answer = self.model.encoder(self._tensor(z), self.adjacency[:1])
+        if self.leaves_roots_out:
+            answer = answer * self.adjacency[:1].any(1)[:, None]
         return answer[0].double().cpu().numpy()
 
     def _tensor(self, z: np.ndarray) -> Tensor:

@@ -205,7 +205,8 @@ class Stage:
         problems = fixed_problems()
 
         def scores(average: CondFiPModel) -> dict[str, float]:
-            method = CondFiPPublished.of(Checkpoint(self.config, average.eval()))  # one reading
+            checkpoint = Checkpoint(self.config, average.eval(), {self.name: {}})
+            method = CondFiPPublished.of(checkpoint)  # one reading
             found: dict[str, float] = {}
             if self.name != "encoder":
                 found |= mean_scores(problems, lambda p: every_node(_mechanisms(method, p)))

@@ -13,6 +13,7 @@ from bench.metrics import METRICS
 from bench.suites.lorch import LorchTask
 from bench.task import Problem
 from condfip.checkpoint import load, read
+from condfip.paper.config import SMOKE
 from condfip.paper.method import SHIPPED, CondFiP, CondFiPPublished
 from tests.condfip.conftest import EDGES
 
@@ -133,6 +134,22 @@ def test_noise_as_published_reads_the_context_in_units_of_all_rows(weights, tabl
 def test_a_root_is_its_mean_to_the_decoder(weights, table, graph):
     noise = CondFiP(weights).fit(table, graph).noise(table)
     np.testing.assert_allclose(noise["a"], table["a"] - table["a"].mean(), atol=1e-9)
+
+
+def test_roots_are_their_mean_to_an_encoder_that_was_trained_without_them(weights, table, graph):
+    asked = load(weights)
+    told = {"joint": {"seconds": 1.0}}
+    left_out = replace(asked, stages=told)
+    everywhere = replace(SMOKE, joint=replace(SMOKE.joint, mask_roots=False))
+    before, after, as_before = (
+        CondFiP.of(checkpoint).fit(table, graph).noise_smoothed(table)
+        for checkpoint in (asked, left_out, replace(left_out, config=everywhere))
+    )
+    pd.testing.assert_frame_equal(before, as_before)
+    roots = ["a", "c"]
+    np.testing.assert_allclose(after[roots], (table - table.mean())[roots], atol=1e-6)
+    assert not np.allclose(before[roots], after[roots], atol=1e-2)
+    pd.testing.assert_frame_equal(before[["b", "d"]], after[["b", "d"]])
 
 
 def test_a_method_says_what_its_weights_are(weights):

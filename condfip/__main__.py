@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from bench.scm.prior import SCENARIOS
 from condfip.amortized.commands import add_goals
 from condfip.amortized.config import PRESETS as AMORTIZED_PRESETS
 from condfip.paper.config import JOINT, POOLINGS, PRESETS, STAGES
@@ -144,6 +145,7 @@ def _gate_options(command: argparse.ArgumentParser) -> None:
     add("--scms", type=int, default=2, help="of each kind of graph; default: 2, 40 problems")
     add("--dims", nargs="+", type=int, default=[10, 20], help="nodes; default: 10 20")
     add("--rows", type=int, default=400, help="of each context; default: 400")
+    add("--scenarios", nargs="+", default=[*SCENARIOS], help=f"default: {' '.join(SCENARIOS)}")
     command.set_defaults(run=run_gate)
 
 
@@ -247,6 +249,7 @@ def run_gate(options: argparse.Namespace) -> int:
     from condfip.paper.gate import gate
 
     axes = {"d": options.dims, "scms": [options.scms], "n_context": [options.rows]}
+    axes["scenario"] = options.scenarios
     return gate(options.old, options.new, options.seed, **axes)
 
 

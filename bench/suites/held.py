@@ -27,17 +27,19 @@ class Held:
         noise: that was abducted.
         left: x - E[x | parents], NaN where an estimate has none.
         place: in the estimate's own distribution of x given its parents, from 0 to 1.
+        doubt: variance of the noise over SCMs that the fitted rows allow, 0 where none are drawn.
     """
 
     rows: np.ndarray
     noise: np.ndarray
     left: np.ndarray
     place: np.ndarray
+    doubt: np.ndarray
 
     @classmethod
     def together(cls, parts: "Sequence[Held]") -> "Held":
         """Joins what was held out of several fits, their rows one after the other."""
-        fields = ("rows", "noise", "left", "place")
+        fields = ("rows", "noise", "left", "place", "doubt")
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
 
@@ -90,7 +92,7 @@ def hold(data: Dataset, query: np.ndarray, seed: int, estimate: Estimate) -> Hel
     place = np.empty_like(noise)
     for j, column in enumerate(np.sort(own, axis=0).T):
         place[:, j] = (np.searchsorted(column, drawn[..., j]) / len(column)).mean(0)
-    return Held(query, noise, left, place)
+    return Held(query, noise, left, place, drawn.var(0))
 
 
 def write_held(

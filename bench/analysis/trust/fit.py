@@ -16,6 +16,8 @@ MARGIN, SURE = 1.1, 2.33  # of what is left beside another fit; of its paired di
 NOMINAL, LEAST = 0.9, 0.8  # coverage that is asked for, and below which it fails
 ROWS = 1000  # whose noise is compared by kernels
 TAIL = 0.001  # of a distribution's places
+IN_DOUBT = 0.25  # largest variance of F, of that of noise, in rows that tell the size of noise
+KNOWN = 0.5  # least share of such rows
 OUTSIDE = 0.05  # share of held-out rows out of a parent's range, above that of chance
 
 
@@ -158,10 +160,19 @@ def deviates(place: np.ndarray) -> np.ndarray:
 
 
 def _size(data: Dataset, held: Held, i: int, j: int) -> Check:
-    """Whether the noise of node j grows or shrinks along its parent i."""
-    p = growth(deviates(held.place[:, j]), data.rows[held.rows, i])
+    """Whether the noise of node j grows or shrinks along its parent i, where F is well known.
+
+    Elsewhere what the fit misses has a size of its own.
+    """
+    of, doubt = f"{data.names[i]} -> {data.names[j]}", held.doubt[:, j]
+    noise = max(held.noise[:, j].var() - doubt.mean(), 0.0)
+    known = doubt <= IN_DOUBT * noise
+    if known.mean() < KNOWN:
+        why = f"the fit knows too little of F in {1 - known.mean():.0%} of the rows"
+        return untestable("size of noise", of, why)
+    p = growth(deviates(held.place[known, j]), data.rows[held.rows[known], i])
     words = f"size of the noise of {data.names[j]} along {data.names[i]}"
-    return Check("size of noise", f"{data.names[i]} -> {data.names[j]}", words, p, p)
+    return Check("size of noise", of, words, p, p)
 
 
 def hidden(data: Dataset) -> list[Check]:

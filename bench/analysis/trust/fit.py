@@ -16,7 +16,7 @@ MARGIN, SURE = 1.1, 2.33  # of what is left beside another fit; of its paired di
 NOMINAL, LEAST = 0.9, 0.8  # coverage that is asked for, and below which it fails
 ROWS = 1000  # whose noise is compared by kernels
 TAIL = 0.001  # of a distribution's places
-IN_DOUBT = 0.25  # largest variance of F, of that of noise, in rows that tell the size of noise
+IN_DOUBT = 0.1  # largest variance of F, of that of noise, in rows that tell the size of noise
 KNOWN = 0.5  # least share of such rows
 OUTSIDE = 0.05  # share of held-out rows out of a parent's range, above that of chance
 
@@ -170,7 +170,9 @@ def _size(data: Dataset, held: Held, i: int, j: int) -> Check:
     if known.mean() < KNOWN:
         why = f"the fit knows too little of F in {1 - known.mean():.0%} of the rows"
         return untestable("size of noise", of, why)
-    p = growth(deviates(held.place[known, j]), data.rows[held.rows[known], i])
+    missed = doubt[known].mean()
+    share = missed / (noise + missed) if missed else 0.0
+    p = growth(deviates(held.place[known, j]), data.rows[held.rows[known], i], share)
     words = f"size of the noise of {data.names[j]} along {data.names[i]}"
     return Check("size of noise", of, words, p, p)
 

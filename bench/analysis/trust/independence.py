@@ -60,11 +60,17 @@ def hsic(a: Kernel, b: Kernel) -> float:
     return float(gamma.sf(statistic, mean**2 / variance, scale=variance * n / mean))
 
 
-def growth(noise: np.ndarray, parent: np.ndarray) -> float:
+def growth(noise: np.ndarray, parent: np.ndarray, missed: float = 0.0) -> float:
     """The p-value of noise [N] whose size does not change along a parent [N].
 
     The correlation of normal scores: of ranks alone, so that few rows decide nothing, and near the
-    score test of Breusch and Pagan where noise and parent are normal.
+    score test of Breusch and Pagan where noise and parent are normal. What a fit to one half
+    misses of the other is made of the noise of the first, so that products of the two are the same
+    in both halves, and count twice in the variance.
+
+    Args:
+        noise: of two halves, what a fit to the other one leaves. parent: its rows.
+        missed: share of the variance of `noise` that is not noise.
 
     Source:
         Klotz, "Nonparametric tests for scale", Annals of Mathematical Statistics 1962.
@@ -75,7 +81,8 @@ def growth(noise: np.ndarray, parent: np.ndarray) -> float:
     if np.ptp(size) == 0 or np.ptp(parent) == 0:
         return 1.0
     square = np.square(norm.ppf((1 + rankdata(size) / n) / 2))
-    return float(pearsonr(square, norm.ppf(rankdata(parent) / n)).pvalue)
+    p = pearsonr(square, norm.ppf(rankdata(parent) / n)).pvalue
+    return float(2 * norm.sf(norm.isf(p / 2) / (1 + 2 * missed) ** 0.5)) if missed else float(p)
 
 
 def covariance(a: np.ndarray, b: np.ndarray) -> float:

@@ -92,6 +92,21 @@ def test_covariance_of_what_is_left_and_growth_are_tests_of_a_mean():
     assert growth(np.zeros(500), a) == 1.0
 
 
+def test_what_both_halves_miss_of_each_other_is_not_taken_for_noise_that_grows():
+    rng = np.random.default_rng(0)
+    plain, told = [], []
+    for _ in range(1000):
+        x, u = rng.uniform(-1.5, 1.5, 200), rng.standard_normal(200)
+        near = np.exp(-32 * (x - x[:, None]) ** 2)
+        near[:100, :100] = near[100:, 100:] = 0  # a half is fitted by the other one
+        missed = near @ u / near.sum(1)
+        share = missed.var() / (1 + missed.var())
+        plain.append(growth(u - missed, x))
+        told.append(growth(u - missed, x, share))
+    assert np.mean(np.array(told) < 0.05) < np.mean(np.array(plain) < 0.05) - 0.01
+    assert np.mean(np.array(told) < 0.05) <= 0.075
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_what_parents_separate_is_what_d_separation_says(seed):
     rng = np.random.default_rng(seed)
@@ -151,6 +166,7 @@ def test_rows_where_the_fit_knows_little_do_not_tell_the_size_of_noise():
     small = np.abs(x) <= 1.5
     assert size(0 * x).p == pytest.approx(growth(noise[:, 1], x))
     assert size(2.0 * far).p == pytest.approx(growth(noise[small, 1], x[small]))
+    assert size(np.full(400, 0.1)).p > size(0 * x).p
     assert size(np.ones(400)).result == UNTESTABLE
     assert "in 100% of the rows" in size(np.ones(400)).says
 

@@ -95,7 +95,7 @@ def test_covariance_of_what_is_left_and_growth_are_tests_of_a_mean():
 def test_what_both_halves_miss_of_each_other_is_not_taken_for_noise_that_grows():
     rng = np.random.default_rng(0)
     plain, told = [], []
-    for _ in range(1000):
+    for _ in range(500):
         x, u = rng.uniform(-1.5, 1.5, 200), rng.standard_normal(200)
         near = np.exp(-32 * (x - x[:, None]) ** 2)
         near[:100, :100] = near[100:, 100:] = 0  # a half is fitted by the other one

@@ -23,7 +23,13 @@ from bench.run.execute import OK, SOME_FAILED
 from bench.run.records import write_text
 
 Main = Callable[[Sequence[str]], int]
-PAGES = ("README.md", "results/README.md", "results/beside-the-paper.md", "baselines/README.md")
+PAGES = (
+    "README.md",
+    "results/README.md",
+    "results/beside-the-paper.md",
+    "baselines/README.md",
+    "condfip/weights/MODEL_CARD.md",
+)
 PLACES = re.compile(
     r"```\n\$ python -m bench (?P<block>[^\n]+)\n.*?```"
     r"|<!-- \$ (?P<table>[^\n]+?) -->\n.*?<!-- end -->"

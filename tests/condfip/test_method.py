@@ -141,11 +141,18 @@ def test_roots_are_their_mean_to_an_encoder_that_was_trained_without_them(weight
     told = {"joint": {"seconds": 1.0}}
     left_out = replace(asked, stages=told)
     everywhere = replace(SMOKE, joint=replace(SMOKE.joint, mask_roots=False))
-    before, after, as_before = (
+    decoder = replace(SMOKE, decoder=replace(SMOKE.decoder, mask_roots=True))
+    before, after, as_before, of_decoder = (
         CondFiP.of(checkpoint).fit(table, graph).noise_smoothed(table)
-        for checkpoint in (asked, left_out, replace(left_out, config=everywhere))
+        for checkpoint in (
+            asked,
+            left_out,
+            replace(left_out, config=everywhere),
+            replace(asked, config=decoder),
+        )
     )
     pd.testing.assert_frame_equal(before, as_before)
+    pd.testing.assert_frame_equal(before, of_decoder)
     roots = ["a", "c"]
     np.testing.assert_allclose(after[roots], (table - table.mean())[roots], atol=1e-6)
     assert not np.allclose(before[roots], after[roots], atol=1e-2)

@@ -59,6 +59,10 @@ def _digits(value: float) -> str:
 def ratios(frame: pd.DataFrame, metric: str, reference: str) -> pd.DataFrame:
     """log(error / error of the reference) of every cell that has both, and both positive.
 
+    Args:
+        frame: rows of `read_results`. metric: of `metrics_of`.
+        reference: a method; or several, A,B: the lowest error of a task that has all of them.
+
     Returns:
         The rows of other methods than the truth, with a column `log`; none where the reference
         was not measured, or where the metric does not depend on the method.
@@ -66,11 +70,25 @@ def ratios(frame: pd.DataFrame, metric: str, reference: str) -> pd.DataFrame:
     rows = measured(frame, metric)
     rows = rows[(rows["role"] != "truth") & (rows["value"] > 0)]
     place = pd.MultiIndex.from_frame(rows[["suite", "task"]])
-    of = (rows["method"] == reference) | (rows.get("asked", rows["method"]) == reference)
-    below = pd.Series(rows.loc[of, "value"].to_numpy(), place[of]).reindex(place).to_numpy()
+    names = reference.split(",")
+    errors = [
+        pd.Series(rows.loc[of, "value"].to_numpy(), place[of]).reindex(place).to_numpy()
+        for of in (_called(rows, name) for name in names)
+    ]
+    below = np.min(errors, axis=0)  # NaN where one of them is missing
     rows = rows.assign(log=np.log(rows["value"]) - np.log(below)).dropna(subset="log")
     told = (rows["log"].abs() > 1e-12).any()
     return rows if told else rows.iloc[:0]
+
+
+def _called(rows: pd.DataFrame, name: str) -> pd.Series:
+    """Which rows are of the method, by the name that tables show or the one it was asked by."""
+    return (rows["method"] == name) | (rows.get("asked", rows["method"]) == name)
+
+
+def _named(reference: str) -> str:
+    """What errors are divided by, in words."""
+    return f"the best of {reference} in each" if "," in reference else reference
 
 
 def by_scm(rows: pd.DataFrame) -> pd.DataFrame:
@@ -121,7 +139,7 @@ def over(frame: pd.DataFrame, metric: str, reference: str, axis: str = "") -> Ta
     """Errors over those of one method on the same SCMs, a row a method, a column a value.
 
     Args:
-        frame: rows of `read_results`. metric: of `metrics_of`. reference: a method.
+        frame, metric, reference: see `ratios`; of several methods each has a row too.
         axis: whose values have a column each; "": one column over all settings.
 
     Raises:
@@ -129,14 +147,15 @@ def over(frame: pd.DataFrame, metric: str, reference: str, axis: str = "") -> Ta
     """
     rows = ratios(frame, metric, reference)
     if rows.empty:
-        raise ValueError(f"{metric}: no method shares a cell with {reference}")
+        raise ValueError(f"{metric}: no method shares a cell with {_named(reference)}")
     if axis and axis not in axes_of(frame):
         raise ValueError(f"no axis {axis} in these results; there are {', '.join(axes_of(frame))}")
-    rows = rows[(rows["method"] != reference) & (rows.get("asked", rows["method"]) != reference)]
+    rows = rows[~_called(rows, reference)]
     table = _divided(rows, metric, reference, axis, _values(rows, axis) if axis else [])
     counted = "; n/N where a method lacks SCMs of its column." if "/" in _texts(table) else "."
     scms = f"{rows['scm'].nunique()} SCMs"
-    caption = OVER.format(about=METRICS[metric].about.rstrip("."), reference=reference, scms=scms)
+    about = METRICS[metric].about.rstrip(".")
+    caption = OVER.format(about=about, reference=_named(reference), scms=scms)
     return replace(table, caption=caption + counted)
 
 

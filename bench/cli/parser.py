@@ -123,8 +123,11 @@ def _table_options(part: Parser) -> None:
     _shown_options(part, "joined on settings; default: the newest in results/")
     part.add_argument("--metric", choices=METRICS, help="one table; default: all there are")
     part.add_argument("--amortization", action="store_true", help="when pretraining has paid")
-    about = "errors over those of METHOD on the same SCMs: geometric means with intervals"
-    part.add_argument("--over", default="", metavar="METHOD", help=about)
+    about = (
+        "errors over those of a method on the same SCMs, of several the lowest of each problem: "
+        "geometric means with intervals"
+    )
+    part.add_argument("--over", default="", metavar="A,B", help=about)
     about = "with --over: a column for each value of this axis, as n_context"
     part.add_argument("--by", default="", metavar="AXIS", help=about)
     part.add_argument("--like", type=int, metavar="N", help="the layout of the paper's table N")

@@ -46,6 +46,17 @@ def test_a_method_that_lacks_scms_says_so():
     assert "7/8" in score.text() and "n/N where a method lacks SCMs" in table.caption
 
 
+def test_several_references_are_the_lowest_of_each_problem_that_has_all():
+    errors = {"linear": [1.0, 4.0, 1.0], "gp": [2.0, 2.0, 1.0], "mlp": [3.0, 6.0, 1.0]}
+    frame = pd.DataFrame(rows(errors))
+    last = (frame["method"] == "linear") & (frame["value"] == 1.0) & (frame["index"] == 2)
+    table = over(frame[~last], "noise", "linear,gp")
+    found = {row[0]: (row[1].mean, row[1].n) for row in table.rows}
+    assert found["mlp"] == (pytest.approx(3.0), 2)
+    assert found["gp"] == found["linear"] == (pytest.approx(2**0.5), 2)
+    assert "error of the best of linear,gp in each over 2 SCMs" in table.caption
+
+
 @pytest.mark.parametrize(
     ("reference", "axis", "message"),
     [("nobody", "", "shares a cell with nobody"), ("floor", "size", "no axis size")],

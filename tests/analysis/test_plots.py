@@ -194,6 +194,15 @@ def test_the_pareto_front_is_what_no_faster_method_matches():
     assert front.to_dict() == {"linear": True, "mlp": True, "gp": True, "boosting": False}
 
 
+def test_error_against_time_is_over_the_problems_that_all_methods_have():
+    frame = pd.DataFrame(rows({"linear": [1.0, 9.0], "gp": [2.0, 9.0]})).assign(query_s=0)
+    last = (frame["method"] == "gp") & (frame["value"] == 9.0)
+    for part, errors, problems in ((frame[~last], [1.0, 2.0], 1), (frame, [5.0, 5.5], 2)):
+        found = PLOTS["runtime"].numbers(part).set_index("method")
+        assert found.loc[["linear", "gp"], "error"].tolist() == errors
+        assert set(found["problems"]) == {problems}
+
+
 def test_errors_by_node_are_those_of_the_run(smoke):
     """The mean over rows of a root is at most the root of the mean over rows and nodes."""
     frame = read_results(smoke)

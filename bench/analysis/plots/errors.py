@@ -172,7 +172,8 @@ def _ratios(axes: Axes, rows: pd.DataFrame, known: dict[str, str]) -> None:
 def costs(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean seconds for fit and all queries, mean error of the first metric, Pareto optimality.
 
-    The truth and the reference that is the floor cost nothing that a method could pay.
+    Over the problems that all methods have, where there are such. The truth and the reference that
+    is the floor cost nothing that a method could pay.
     """
     metric = metrics_of(frame)[0]
     rows, known = measured(frame, metric), roles_of(frame)
@@ -182,10 +183,13 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
         floor = None
     rows = rows[(rows["role"] != "truth") & (rows["method"] != floor)]
     rows = rows.assign(seconds=rows["fit_s"] + rows["query_s"])
+    by_all = rows.groupby("task")["method"].transform("nunique") == rows["method"].nunique()
+    rows = rows[by_all | ~by_all.any()]
     groups = rows.groupby("method", sort=False)[["seconds", "value"]]
-    means = groups.mean().rename(columns={"value": "error"})
+    means = groups.mean().rename(columns={"value": "error"}).assign(problems=groups.size())
     beaten = [
-        bool(((means["seconds"] < s) & (means["error"] <= e)).any()) for s, e in means.to_numpy()
+        bool(((means["seconds"] < s) & (means["error"] <= e)).any())
+        for s, e in means[["seconds", "error"]].to_numpy()
     ]
     means = means.assign(pareto=~np.array(beaten, dtype=bool), metric=metric).reset_index()
     return means.assign(role=means["method"].map(known))
@@ -206,7 +210,9 @@ def draw_runtime(numbers: pd.DataFrame) -> Figure:
             continue
         axes.plot(row.seconds, row.error, markersize=8, linestyle="", label=row.method, **look)
     axes.set(xscale="log", yscale="log", ylabel=f"{numbers['metric'].iloc[0]} error")
-    axes.set_xlabel("seconds per problem on one thread, fit and all queries")
+    problems = numbers["problems"]
+    same = f", {problems.iloc[0]} problems" if problems.nunique() == 1 else ""
+    axes.set_xlabel(f"seconds per problem on one thread, fit and all queries{same}")
     if limit:
         axes.set_ylim(top=limit)
     plain_log(axes, "x")

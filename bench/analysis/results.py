@@ -242,6 +242,12 @@ def measured(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return frame[(frame["metric"] == metric) & frame["value"].notna()]
 
 
+def of_shared_tasks(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of tasks that all methods of `rows` have; all rows where there is no such task."""
+    shared = rows.groupby("task")["method"].transform("nunique") == rows["method"].nunique()
+    return rows[shared | ~shared.any()]
+
+
 def values_of(frame: pd.DataFrame, axis: str) -> list:
     """The values on an axis as its suite orders them, others by size or by name."""
     given: dict[str, int] = {}

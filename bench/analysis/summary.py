@@ -17,6 +17,7 @@ from bench.analysis.results import (
     baselines,
     measured,
     methods_of,
+    of_shared_tasks,
     roles_of,
     values_of,
 )
@@ -211,6 +212,8 @@ AMORTIZED = (
 def amortization(frame: pd.DataFrame) -> Table:
     """What pretraining buys: seconds a dataset, and when it has paid, for each d and method.
 
+    Over the SCMs that all methods have, where there are such.
+
     Args:
         frame: rows of `read_results`.
 
@@ -225,15 +228,11 @@ def amortization(frame: pd.DataFrame) -> Table:
     axes = ["d"] if "d" in axes_of(frame) else []
     told = ", ".join(f"{value / 60:.0f} min ({name})" for name, value in training.items())
     header = [*axes, "method", "seconds", *(f"repaid, {name}" for name in training)]
-    counted = (
-        [cells[cells["d"] == d]["scm"].nunique() for d in values_of(cells, "d")]
-        if axes
-        else [cells["scm"].nunique()]
-    )
-    scms = "/".join(map(str, dict.fromkeys(counted)))
+    sizes = values_of(cells, "d") if axes else [None]
+    parts = [of_shared_tasks(cells[cells["d"] == d] if axes else cells) for d in sizes]
+    scms = "/".join(map(str, dict.fromkeys(part["scm"].nunique() for part in parts)))
     table = Table("amortization", AMORTIZED.format(training=told, scms=scms), header)
-    for d in values_of(cells, "d") if axes else [None]:
-        here = cells[cells["d"] == d] if axes else cells
+    for d, here in zip(sizes, parts, strict=True):
         seconds = (here["fit_s"] + here["query_s"]).groupby(here["method"]).median()
         for method in methods_of(here):
             repaid = [

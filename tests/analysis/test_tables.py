@@ -248,6 +248,10 @@ def test_pretraining_is_repaid_after_as_many_datasets_as_it_saves():
     frame["pretrain_s"] = frame["method"].map({"condfip": 100.0})
     found = {row[1]: row[2:] for row in amortization(frame).rows}
     assert found == {"gp": ["5", "34"], "linear": ["1.5", "-"], "condfip": ["2", ""]}
+    slow = frame["index"].eq(1) & frame["method"].ne("gp")  # an SCM that gp lacks does not count
+    frame = frame.assign(fit_s=frame["fit_s"].where(~slow, 99.0))
+    of_one = amortization(frame[frame["index"].eq(0) | frame["method"].ne("gp")])
+    assert {row[1]: row[2:] for row in of_one.rows} == found and "over 1 SCMs" in of_one.caption
     with pytest.raises(ValueError, match="no method of the run was pretrained"):
         amortization(frame.assign(pretrain_s=np.nan))
 

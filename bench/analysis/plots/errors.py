@@ -21,7 +21,7 @@ from bench.analysis.plots.style import (
     unique,
     with_legend,
 )
-from bench.analysis.results import errors_of, measured, metrics_of, roles_of
+from bench.analysis.results import errors_of, measured, metrics_of, of_shared_tasks, roles_of
 from bench.analysis.stats import bootstrap_interval, by_task, log_ratio_to_floor, mean_by_scm
 from bench.analysis.summary import floor_of, strata_of
 from bench.metrics import METRICS
@@ -183,9 +183,7 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
         floor = None
     rows = rows[(rows["role"] != "truth") & (rows["method"] != floor)]
     rows = rows.assign(seconds=rows["fit_s"] + rows["query_s"])
-    by_all = rows.groupby("task")["method"].transform("nunique") == rows["method"].nunique()
-    rows = rows[by_all | ~by_all.any()]
-    groups = rows.groupby("method", sort=False)[["seconds", "value"]]
+    groups = of_shared_tasks(rows).groupby("method", sort=False)[["seconds", "value"]]
     means = groups.mean().rename(columns={"value": "error"}).assign(problems=groups.size())
     beaten = [
         bool(((means["seconds"] < s) & (means["error"] <= e)).any())

@@ -1,6 +1,5 @@
 """What is committed of results: every published run opens, its tables and pages are its own."""
 
-import re
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from bench.analysis.outputs import tables_of
 from bench.analysis.render import render
 from bench.analysis.results import read_results
+from bench.analysis.skill import over
 from bench.analysis.stats import paired_difference
 from bench.cli.pages import PAGES as FILLED
 from bench.cli.pages import Filler, redrawn
@@ -95,32 +95,15 @@ def no_method_is_below_the_floor(values):
             assert mean > -2 * error, f"{method} lies below the floor by {-mean / error:.1f} SE"
 
 
-@pytest.fixture(scope="module")
-def card_run():
-    frame = read_results("condfip-quick")
-    assert set(frame[frame["method"] == "condfip"]["checkpoint"]) == {load(SHIPPED).sha}
-    return frame
-
-
-def test_the_model_card_has_the_numbers_of_its_run(card_run):
-    means = card_run.groupby(["method", "scenario", "d", "metric"])["value"].mean()
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in (SHIPPED.parent / "MODEL_CARD.md").read_text().splitlines()
-        if re.match(r"\| \S+ \| (LIN|RFF)_", line)
-    ]
-    assert len(rows) == 24
-    metrics = ("noise", "sample", "intervention", "counterfactual", "noise_smoothed")
-    for method, scenario, d, *shown in rows:
-        found = [means.get((method, scenario, int(d), metric)) for metric in metrics]
-        assert shown == ["" if value is None else f"{value:.3f}" for value in found]
-
-
-def test_the_shipped_cond_fip_is_as_good_as_the_card_says(card_run):
-    means = card_run.groupby(["metric", "scenario", "d", "method"])["value"].mean().unstack()
-    nonlinear = means.loc[["noise", "sample"], ["RFF_IN", "RFF_OUT"], :]
-    assert (nonlinear["condfip"] < nonlinear["linear"]).all()
-    known = means.drop(index="noise_smoothed")
-    assert (known["condfip"] < known["marginal"]).all()
-    answers = card_run[card_run["metric"] == "counterfactual"].groupby("method")["value"].sum()
-    assert answers["condfip"] <= 0.5 * answers["condfip-published"]
+def test_the_shipped_cond_fip_is_as_good_as_the_card_says():
+    """Better than lines where F is curved, than no graph, than the published abduction."""
+    frame = read_results("lorch-causica")
+    own = frame[frame["method"] == "condfip"]
+    assert set(own["checkpoint"]) == {load(SHIPPED).sha}
+    means = frame.groupby(["metric", "scenario", "d", "method"])["value"].mean().unstack()
+    curved = means.loc[["noise", "sample"], ["RFF_IN", "RFF_OUT"], :]
+    assert (curved["condfip"] < curved["linear"]).all()
+    errors = means.loc[["noise", "sample", "intervention", "counterfactual"]]
+    assert (errors["condfip"] < errors["marginal"]).all()
+    ratio = over(frame, "counterfactual", "condfip-published").rows
+    assert next(score.high for name, score in ratio if name == "condfip") < 0.5

@@ -87,6 +87,18 @@ def test_cells_are_pooled_as_ratios_of_means_with_the_papers_figures_beside():
     assert PLOTS["rows-over-reference"](frame).figure.axes
 
 
+def test_a_control_counts_in_all_cells_whatever_they_call_it():
+    frame = pd.DataFrame(
+        [row for kind in ("LIN_IN", "RFF_IN") for row in swept({50: 3.0, 400: 2.0}, scenario=kind)]
+    )
+    frame["asked"] = frame["method"]
+    curved = frame["scenario"] == "RFF_IN"
+    frame.loc[curved & (frame["method"] == "floor"), "method"] = "reference"
+    found = numbers(frame).set_index(["method", "x"])
+    assert (found["cells"] == 2).all() and set(found["reference"]) == {"floor"}
+    assert found.loc[("gp", 400), "ratio"] == pytest.approx(2.0)
+
+
 def test_a_method_without_all_cells_has_no_point():
     frame = two_cells({50: 3.0, 400: 2.0})
     lacks = (frame["method"] == "gp") & (frame["n_context"] == 50) & (frame["scenario"] == "RFF_IN")

@@ -41,11 +41,18 @@ def numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """
     found: list[tuple] = []
     for metric in errors_of(frame):
-        rows = measured(frame, metric)
+        rows = controls_as_asked(measured(frame, metric))
         reference = lowest_reference(rows)
         if reference is not None and {X} < set(axes_of(rows)):
             found += _points(rows, metric, reference)
     return pd.DataFrame(found, columns=COLUMNS)
+
+
+def controls_as_asked(rows: pd.DataFrame) -> pd.DataFrame:
+    """A control has one name, also where some cells call it a floor and others a reference."""
+    if "asked" not in rows:
+        return rows
+    return rows.assign(method=rows["asked"].where(rows["role"] == "reference", rows["method"]))
 
 
 def lowest_reference(rows: pd.DataFrame) -> str | None:
@@ -57,8 +64,8 @@ def lowest_reference(rows: pd.DataFrame) -> str | None:
 
 def has_reference(frame: pd.DataFrame) -> bool:
     """Whether some error has two references."""
-    found = (lowest_reference(measured(frame, metric)) for metric in errors_of(frame))
-    return any(name is not None for name in found)
+    parts = (controls_as_asked(measured(frame, metric)) for metric in errors_of(frame))
+    return any(lowest_reference(part) is not None for part in parts)
 
 
 def _points(rows: pd.DataFrame, metric: str, reference: str) -> Iterable[tuple]:

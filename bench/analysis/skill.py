@@ -27,7 +27,8 @@ SCORE = (
 )
 OVER = (
     "{about}: geometric mean of error / error of {reference} over {scms}, lower is better; "
-    "brackets are 95 % bootstrap intervals over SCMs within strata of suite, scenario and d"
+    "brackets are 95 % bootstrap intervals over SCMs within suite, scenario and d; bold: the "
+    "lowest of those that have all SCMs, controls apart"
 )
 RANK = (
     " rank: mean over SCMs of the place among such methods that have the SCM, of so many on "

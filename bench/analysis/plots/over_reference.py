@@ -26,6 +26,7 @@ from bench.analysis.table import SPREAD, place_of, split
 X = "n_context"
 COLUMNS = ["metric", "method", "role", "x", "reference", "ratio", "low", "high", "cells", "n"]
 NORMAL = 1.96
+HEADROOM = 2.2  # of the axis above the highest line
 STEP = 0.012  # of the axis' decades, between methods at one number of rows
 
 Cell = tuple[float, float]
@@ -144,7 +145,7 @@ def draw(found: pd.DataFrame) -> Figure:
     Numbers at its upper edge are of what lies beyond.
     """
     metrics = unique(found["metric"])
-    figure, axes = panels(len(metrics), width=3.0, height=2.9, columns=4)
+    figure, axes = panels(len(metrics), width=2.5, height=3.1, columns=4)
     for k, (part, metric) in enumerate(zip(axes, metrics, strict=True)):
         rows = found[found["metric"] == metric]
         _panel(part, rows)
@@ -156,7 +157,9 @@ def draw(found: pd.DataFrame) -> Figure:
 
 def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     control = rows["role"] == "reference"
-    limit = 1.4 * min(rows.loc[side, "ratio"].max() for side in (control, ~control) if side.any())
+    limit = HEADROOM * min(
+        rows.loc[side, "ratio"].max() for side in (control, ~control) if side.any()
+    )
     known = roles(rows)
     for k, (method, role) in enumerate(known.items()):
         part = rows[rows["method"] == method].sort_values("x")
@@ -171,6 +174,6 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set(xscale="log", yscale="log")
     axes.set_ylim(top=limit)
     ticks = sorted(set(rows["x"]))
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)
     axes.set_xticks([], minor=True)
     plain_log(axes, "y")

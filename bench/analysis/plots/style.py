@@ -137,9 +137,12 @@ def top_of(rows: pd.DataFrame, log: bool = False) -> float | None:
 
 
 def clipped(axes: Axes, x: float, value: float, limit: float, colour: str) -> None:
-    """A mark at the upper edge for a value above it, with its number."""
+    """An arrow at the upper edge for a value above it, with its number."""
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-    look: dict[str, Any] = {"color": colour, "fontsize": 6, "rotation": 90, "bbox": box}
-    axes.plot(x, limit, marker="^", color=colour, markersize=5, clip_on=False, linestyle="")
+    look: dict[str, Any] = {"color": colour, "fontsize": 7, "rotation": 90, "bbox": box}
+    arrow = {"marker": r"$\uparrow$", "color": colour, "markersize": 6, "linestyle": ""}
+    axes.plot(x, limit, clip_on=False, **arrow)
     text = f"{value:.1e}" if value >= 1e4 else f"{value:.3g}"
-    axes.text(x, limit * 0.93, text, ha="center", va="top", **look)
+    axes.annotate(
+        text, (x, limit), (0, -6), textcoords="offset points", ha="center", va="top", **look
+    )

@@ -29,6 +29,7 @@ PAGES = (
     "results/beside-the-paper.md",
     "baselines/README.md",
     "condfip/weights/MODEL_CARD.md",
+    *(f"bench/docs/{name}.md" for name in ("effects", "no-graph", "out-of-reach", "violations")),
 )
 PLACES = re.compile(
     r"```\n\$ python -m bench (?P<block>[^\n]+)\n.*?```"

@@ -11,6 +11,7 @@ units; of the other nodes no truth is known. The rows of the preset `smoke` are 
 import csv
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +31,7 @@ MISSING = (
     'the files of ACIC 2016 are not shipped: pip install "condfip-bench[acic]" (or, as nothing but '
     "its files is read, pip install --no-deps causallib), or give their folder by --data-dir DIR"
 )
+COVARIATES = "x.csv"
 TREATMENT, OUTCOME = "z", "y"
 
 
@@ -61,17 +63,23 @@ def shipped(instance: int) -> Births:
 
 
 def _folder() -> Path:
-    if named := os.environ.get(DATA_DIR, ""):
+    """That of --data-dir; of the package where that has no covariates, for another suite's rows."""
+    named = os.environ.get(DATA_DIR, "")
+    if named and Path(named, COVARIATES).exists():
         return Path(named)
     spec = importlib.util.find_spec("causallib")
     if spec is None or not spec.submodule_search_locations:
+        if named:
+            return Path(named)
         raise Unavailable(MISSING)
+    if named:
+        warnings.warn(f"{named} has no {COVARIATES}: the files of causallib", stacklevel=2)
     return Path(spec.submodule_search_locations[0]).joinpath(*FOLDER)
 
 
 @lru_cache(maxsize=2)
 def _read(folder: Path, instance: int) -> Births:
-    covariates = _table(folder / "x.csv")
+    covariates = _table(folder / COVARIATES)
     made = _table(folder / f"zymu_{instance}.csv")
     names, columns = [], []
     for name, text in covariates.items():

@@ -1,5 +1,7 @@
 """Effects: their scores by hand, what the suites ask, and the learners that answer."""
 
+import types
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,6 +134,17 @@ def test_births_are_read_from_a_folder(tmp_path, monkeypatch):
     np.testing.assert_array_equal(read.y, [1, 2, 7, 9])
     np.testing.assert_array_equal(read.effect, [2, 2.5, 2, 2])
     with pytest.raises(ValueError, match="zymu_4.csv.*--data-dir"):
+        acic.shipped(4)
+    (tmp_path / "x.csv").rename(tmp_path / "of_another_suite.csv")
+    package = types.SimpleNamespace(submodule_search_locations=[str(tmp_path / "causallib")])
+    monkeypatch.setattr(acic.importlib.util, "find_spec", lambda name: package)
+    with (
+        pytest.warns(UserWarning, match="has no x.csv: the files of causallib"),
+        pytest.raises(ValueError, match="causallib/datasets/data/acic_challenge_2016/x.csv"),
+    ):
+        acic.shipped(3)
+    monkeypatch.setattr(acic.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=f"cannot read {tmp_path}/x.csv"):
         acic.shipped(4)
     monkeypatch.delenv(DATA_DIR)
     monkeypatch.setattr(acic.importlib.util, "find_spec", lambda name: None)

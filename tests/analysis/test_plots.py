@@ -94,6 +94,13 @@ def test_what_explodes_ends_at_the_edge_with_its_number():
         assert "1.5e+09" in {text.get_text() for text in axes.texts}
 
 
+def test_a_share_does_not_explode():
+    shares = {"gp": [0.05, 0.05], "gp-fast": [0.05, 0.05], "linear": [0.9, 0.9]}
+    frame = pd.DataFrame(rows(shares, metric="effect_rows_outside"))
+    (axes,) = PLOTS["bars"](frame).figure.axes
+    assert axes.get_ylim()[1] > 0.9 and not axes.texts and axes.get_ylabel() == "share"
+
+
 def test_an_axis_of_a_suites_own_has_a_plot():
     errors = {"gp": [0.1, 0.2], "linear": [0.2, 0.3]}
     frame = pd.DataFrame(rows(errors, n_query=400) + rows(errors, n_query=400, alpha=1.0, d=20))

@@ -38,7 +38,10 @@ def draw_bars(numbers: pd.DataFrame) -> Figure:
     figure, axes = panels(len(metrics), width=6.5, height=3.2)
     for part, metric in zip(axes, metrics, strict=True):
         _grouped_bars(part, numbers[numbers["metric"] == metric])
-        part.set(title=metric, ylabel="error")
+        aim = METRICS[metric].aim
+        part.set(title=metric, ylabel="share" if aim else "error")
+        if aim:
+            part.axhline(aim, color="#777777", linestyle=":", linewidth=0.8)
     return with_legend(figure, *axes)
 
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from bench.analysis.published import namesakes
+from bench.metrics import METRICS
 from bench.registry import METHODS, names
 
 COLOURS = (
@@ -126,9 +127,13 @@ def plain_log(axes: Axes, which: str) -> None:
 def top_of(rows: pd.DataFrame, log: bool = False) -> float | None:
     """Where an axis of errors ends so that one explosion does not hide the rest; None: no limit.
 
+    Shares, which have a value to aim at, do not explode.
+
     Args:
-        rows: columns mean and role. log: whether the axis is, so that it holds more.
+        rows: columns mean, role and metric. log: whether the axis is, so that it holds more.
     """
+    if METRICS[rows["metric"].iloc[0]].aim:
+        return None
     worst = rows.loc[rows["role"] == "reference", "mean"].max()
     if worst != worst:  # no reference: the middle method
         worst = rows["mean"].median()

@@ -149,7 +149,7 @@ def draw_sweep(numbers: pd.DataFrame) -> Figure:
 def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     aim = METRICS[rows["metric"].iloc[0]].aim
     log = aim is None and (rows["mean"] > 0).all()  # unbiased estimators fall below 0
-    limit = np.inf if aim else top_of(rows, log) or np.inf  # shares do not explode
+    limit = top_of(rows, log) or np.inf
     for method, role in roles(rows).items():
         part = rows[rows["method"] == method].sort_values("x")
         shown = part[~(part["mean"] > limit)]

@@ -29,7 +29,10 @@ PAGES = (
     "results/beside-the-paper.md",
     "baselines/README.md",
     "condfip/weights/MODEL_CARD.md",
-    *(f"bench/docs/{name}.md" for name in ("effects", "no-graph", "out-of-reach", "violations")),
+    *(
+        f"bench/docs/{name}.md"
+        for name in ("effects", "no-graph", "out-of-reach", "scale", "violations")
+    ),
 )
 PLACES = re.compile(
     r"```\n\$ python -m bench (?P<block>[^\n]+)\n.*?```"

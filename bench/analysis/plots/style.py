@@ -145,7 +145,12 @@ def clipped(axes: Axes, x: float, value: float, limit: float, colour: str) -> No
     """An arrow at the upper edge for a value above it, with its number."""
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     look: dict[str, Any] = {"color": colour, "fontsize": 7, "rotation": 90, "bbox": box}
-    arrow = {"marker": r"$\uparrow$", "color": colour, "markersize": 6, "linestyle": ""}
+    arrow: dict[str, Any] = {
+        "marker": r"$\uparrow$",
+        "color": colour,
+        "markersize": 6,
+        "linestyle": "",
+    }
     axes.plot(x, limit, clip_on=False, **arrow)
     text = f"{value:.1e}" if value >= 1e4 else f"{value:.3g}"
     axes.annotate(

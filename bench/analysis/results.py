@@ -106,8 +106,8 @@ def read_results(runs: Run | Sequence[Run], shown: Shown = EVERYTHING) -> pd.Dat
 
     Example:
         >>> from bench import read_results
-        >>> frame = read_results("sachs-paper")
-        >>> frame[frame["metric"] == "residual"].groupby("method")["value"].mean().idxmax()
+        >>> frame = read_results("lorch-quick")
+        >>> frame[frame["metric"] == "noise"].groupby("method")["value"].mean().idxmax()
         'marginal'
     """
     runs = [runs] if isinstance(runs, str | Path) else list(runs)

@@ -11,10 +11,12 @@ from typing import Any
 
 from bench.analysis.outputs import publish
 from bench.analysis.render import render
+from bench.analysis.results import metrics_of, read_results
 from bench.analysis.runs import published_runs
 from bench.analysis.table import Table
 from bench.cli.options import axes, split
 from bench.cli.run import add_options, add_suite_options, asked_tasks, order, read_from
+from bench.metrics import METRICS
 from bench.registry import METHODS, find_suite, names
 from bench.run.cell import Cell
 from bench.run.execute import INTERRUPTED, OK, Order, execute, resume_command
@@ -57,11 +59,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Listed:
-    """A published run: its name, what it is for, and its parts."""
+    """A published run.
+
+    Attributes:
+        name: of its folder. about: what it is for. parts: in the order in which they run.
+        tables: metrics whose tables are written where a cell has them; all if none is named.
+    """
 
     name: str
     about: str
     parts: Sequence[Part]
+    tables: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ def read_plan(path: Path) -> Plan:
     """Reads the list of runs.
 
     Raises:
-        ValueError: the file is missing or no TOML, or a suite or a method of it is unknown.
+        ValueError: the file is missing or no TOML, or a suite, method or metric of it is unknown.
     """
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -86,8 +94,19 @@ def read_plan(path: Path) -> Plan:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: {error}") from error
     groups = {name: split(methods) for name, methods in told["methods"].items()}
-    runs = [Listed(run["name"], run["about"], list(_parts(run, groups))) for run in told["run"]]
+    usual = told.get("tables", "")
+    runs = [
+        Listed(run["name"], run["about"], list(_parts(run, groups)), _tables(run, usual))
+        for run in told["run"]
+    ]
     return Plan(told["seed"], told["timeout"], runs)
+
+
+def _tables(run: Mapping[str, Any], usual: str) -> list[str]:
+    metrics = split(run.get("tables", usual))
+    if unknown := [metric for metric in metrics if metric not in METRICS]:
+        raise ValueError(f"run {run['name']}: no metric {unknown[0]}")
+    return metrics
 
 
 def _parts(run: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> Iterator[Part]:
@@ -156,7 +175,7 @@ def _all(plan: Plan, runs: Sequence[Listed], results: Path, options: argparse.Na
                 print(f"go on with: {resume_command(options.typed)}")
                 return ended
             worst = max(worst, ended)
-        _publish(folder, results / "published" / run.name)
+        _publish(folder, results / "published" / run.name, run.tables)
     return worst
 
 
@@ -190,14 +209,15 @@ def _order(plan: Plan, part: Part, folder: Path, jobs: int, small: bool) -> Orde
     return order(options, tasks[-1:] if small else tasks, folder, suite.generator)
 
 
-def _publish(folder: Path, target: Path) -> None:
+def _publish(folder: Path, target: Path, tables: Sequence[str]) -> None:
     """Publishes a run all of whose cells have a record; says what a reader should know of it."""
     current = read_records(folder).current
     if not any(record["result"]["metrics"] for record in current):
         reason = next((r["result"]["reason"] for r in current), "no cell")
         print(f"{folder.name}: not published, nothing was measured: {reason}")
         return
-    publish(folder, target)
+    there = metrics_of(read_results(folder))
+    publish(folder, target, [metric for metric in tables if metric in there])
     print(f"{folder.name}: published in {target}")
     launches = read_launches(folder)
     used = [launches[k] for k in sorted({record["run"]["launch"] for record in current})]

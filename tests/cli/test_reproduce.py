@@ -13,6 +13,7 @@ LISTED = Path(__file__).parents[2] / "results" / "runs.toml"
 SMALL = """
 seed = 7
 timeout = "1m"
+tables = "noise,intervention,residual"
 [methods]
 lines = "linear,marginal"
 [[run]]
@@ -62,7 +63,8 @@ def test_a_run_is_published_when_complete_and_never_done_twice(checkout, capsys,
     assert main(["reproduce", "--only", "few", "--jobs", "1"]) == 0
     published = read_records(checkout / "published" / "few").current
     assert len(published) == 5 and {r["key"]["settings"]["seed"] for r in published} == {7}
-    assert (checkout / "published" / "few" / "tables" / "noise.md").is_file()
+    tables = (checkout / "published" / "few" / "tables").iterdir()
+    assert sorted(path.name for path in tables) == ["intervention.md", "noise.md"]
     capsys.readouterr()
     assert main(["reproduce", "--only", "few", "--dry-run"]) == 0
     (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("| few"))
@@ -83,6 +85,7 @@ def test_smoke_leaves_no_trace_and_asks_every_method_once(checkout, capsys):
     ("change", "message"),
     [
         (("linear,marginal", "linear,nobody"), "no method nobody"),
+        (("noise,intervention", "noise,loudness"), "no metric loudness"),
         (('suite = "lorch"', 'suite = "nothing"'), "nothing"),
         (("seed = 7", "seed = "), "runs.toml"),
     ],

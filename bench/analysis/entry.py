@@ -29,11 +29,13 @@ class Entry:
     middle: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, values: Sequence[float], total: int, digits: int = 3) -> "Entry":
-        """The entry of one value an SCM."""
+    def of(
+        cls, values: Sequence[float], total: int, digits: int = 3, *, is_error: bool = True
+    ) -> "Entry":
+        """The entry of one value an SCM; what is no error, as a share, does not explode."""
         (mean, error), median = mean_se(values), float(np.median(values))
         middle = None
-        if abs(mean) > EXPLODES * abs(median) and round(abs(mean), digits) > 0:
+        if is_error and abs(mean) > EXPLODES * abs(median) and round(abs(mean), digits) > 0:
             middle = (median, float(interquartile_mean(np.asarray(values))))
         return cls(mean, error, len(values), total, digits=digits, middle=middle)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -166,10 +167,11 @@ def entries(block: pd.DataFrame, metric: str, missing: str = "show") -> dict[str
             f"{metric}, {place}: unequal sets of SCMs ({', '.join(few)}); "
             "choose --missing common or show"
         )
-    digits = METRICS[metric].digits
-    found = {m: Entry.of(v.to_numpy(), len(scms), digits) for m, v in have.items() if len(v)}
+    asked = METRICS[metric]
+    digits, aim = asked.digits, asked.aim or 0.0
+    form = partial(Entry.of, total=len(scms), digits=digits, is_error=asked.is_error)
+    found = {m: form(v.to_numpy()) for m, v in have.items() if len(v)}
     compete = set(baselines(block)["method"])
-    aim = METRICS[metric].aim or 0.0
     rivals = {m: round(abs(e.mean - aim), digits) for m, e in found.items() if m in compete}
     best = {m for m in rivals if rivals[m] == min(rivals.values())}
     told_apart = len(best) < len(rivals) or len(rivals) == 1

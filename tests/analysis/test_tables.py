@@ -123,6 +123,13 @@ def test_an_exploding_mean_has_its_median_beside():
     assert found["dowhy"].text() == "2.5e+05 (2.5e+05) [median 0.200, trimmed 0.200]"
 
 
+def test_shares_do_not_explode():
+    shares = {"gp": [0.1, 0.2, 0.1, 0.2], "linear": [0.0, 0.0, 0.0, 0.2]}
+    for metric, middle in (("noise", (0.0, 0.0)), ("effect_rows_outside", None)):
+        frame = pd.DataFrame(rows(shares)).assign(metric=metric)
+        assert cells(metric_table(frame, metric))["linear"].middle == middle
+
+
 def test_rendering_marks_the_best_and_the_missing():
     row = ["10", "a_b", Entry(0.5, 0.01, 9, 9, best=True), Entry(1, math.nan, 1, 2)]
     table = Table("noise", "50% of x_1", ["d", "method", "LIN", "RFF"], [row])

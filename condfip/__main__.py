@@ -23,6 +23,7 @@ THREADS = "default: as torch finds them"
 LOGS = {
     "Cond-FiP, encoder": "condfip-encoder.csv",
     "Cond-FiP, decoder": "condfip-decoder.csv",
+    "The published network, in training": "joint.csv",
     "Amortized GP": "amortized.csv",
 }
 
@@ -74,7 +75,10 @@ def parser() -> argparse.ArgumentParser:
     keep.add_argument("folder", type=Path, help="of the run")
     keep.add_argument("--out", type=Path, default=RESUME, help="folder")
     keep.set_defaults(run=run_keep)
-    scaling = commands.add_parser("scaling", help="draw the shipped weights' errors over training")
+    scaling = commands.add_parser(
+        "scaling",
+        help="draw errors over training, of what is shipped and what is in training",
+    )
     scaling.add_argument("--out", type=Path, default=Path("scaling.png"), help="a figure's file")
     scaling.set_defaults(run=run_scaling)
     ablation = commands.add_parser("ablation", help="networks trained otherwise, side by side")
@@ -271,7 +275,7 @@ def run_keep(options: argparse.Namespace) -> None:
 
 
 def run_scaling(options: argparse.Namespace) -> None:
-    """Draws errors of the shipped weights' trainings against what they had seen."""
+    """Draws errors of the trainings behind the shipped files against what they had seen."""
     from condfip.curve import scaling_figure
 
     logs = {title: SHIPPED.parent / log for title, log in LOGS.items()}

@@ -43,7 +43,7 @@ def scaling_figure(logs: dict[str, Path]) -> "Figure":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2 * len(logs), 3.6), layout="constrained")
-    panels = figure.subplots(1, len(logs), sharey=True, squeeze=False)[0]
+    panels = figure.subplots(1, len(logs), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (title, log) in zip(panels, logs.items(), strict=True):
         rows = read(log)
         unit = next(name for name in ("datasets", "tasks") if name in rows[0])

@@ -274,6 +274,15 @@ def _from_module(name: str) -> Any:
     return getattr(found, attribute)
 
 
+def finder_module(name: str) -> str:
+    """The module of a registered discovery method; nothing is imported.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    return _entry(DISCOVERY, name).module
+
+
 def discover(name: str, data: Dataset, seed: int) -> np.ndarray:
     """The graph that a registered method finds in the rows of `data`: adjacency [D, D].
 

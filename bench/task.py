@@ -203,6 +203,11 @@ class Task:
         return {name: getattr(self, name) for name in (*axes, *DRAW)}
 
     @property
+    def makers(self) -> tuple[str, ...]:
+        """Modules, besides the suite's own, that the problem is made with, as a graph's finder."""
+        return ()
+
+    @property
     def name(self) -> str:
         """Suite and settings as a path; an axis with a default appears where it differs."""
         return f"{self.suite}/{self.problem_name}"

@@ -1,5 +1,6 @@
 """A cell (task, method): what its record answers to, and the record of its answer."""
 
+import hashlib
 import math
 import pickle
 import re
@@ -12,6 +13,7 @@ from typing import Any
 
 from bench.registry import METHODS, list_methods
 from bench.run.environments import Environment
+from bench.run.fingerprint import fingerprint_of
 from bench.run.job import Answer, Job, Limits
 from bench.run.shape import Record, cell_of, clean, seal
 from bench.task import Task, seed_of
@@ -28,7 +30,7 @@ class Cell:
         task: names the problem.
         method: a registered name, `module:Class`, or either with `=PATH`.
         device: where the method may compute.
-        generator: fingerprint of the source that makes the problem.
+        generator: fingerprint of the suite's source, which makes the problem.
         environment: of the method's own packages, where it has one.
     """
 
@@ -43,6 +45,11 @@ class Cell:
         """The seed of the method's own randomness."""
         return seed_of(self.task.problem_name, self.method.partition("=")[0], self.task.seed)
 
+    @property
+    def maker(self) -> str:
+        """Fingerprint of all that makes the problem: the suite's source and its task's makers."""
+        return _with(self.generator, self.task.makers)
+
     @cached_property
     def name(self) -> str:
         """What tells it apart from every other cell; see `bench.run.shape.cell_of`."""
@@ -53,7 +60,7 @@ class Cell:
         return {
             "suite": self.task.suite,
             "settings": self.task.settings,
-            "generator": self.generator,
+            "generator": self.maker,
             "method": self.method,
             "method_settings": _settings(facts.get("settings", {})) | self.surroundings,
             "version": clean(facts.get("version", ""), 200),
@@ -139,6 +146,12 @@ def module_of(method: str) -> str:
     if base not in _registered():
         raise ValueError(f"unknown method {base}; there are {', '.join(list_methods())}")
     return _registered()[base]
+
+
+@cache
+def _with(generator: str, makers: tuple[str, ...]) -> str:
+    hashes = [generator, *(fingerprint_of(module) for module in makers)]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest() if makers else generator
 
 
 @cache

@@ -65,7 +65,7 @@ class Known:
             return False
         if self.fill and status == "ok" and record["run"].get("metrics") != self.fill:
             return False
-        if key["generator"] != cell.generator or key["source"] != self._source(cell.method):
+        if key["generator"] != cell.maker or key["source"] != self._source(cell.method):
             return False
         environment = key["method_settings"].get("environment")
         if environment != cell.surroundings.get("environment"):

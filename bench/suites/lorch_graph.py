@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from bench.registry import discover
+from bench.registry import discover, finder_module
 from bench.scm.base import order
 from bench.scm.plan import make_plan
 from bench.suite import Settings
@@ -36,6 +36,11 @@ class GraphTask(LorchTask):
     discovery: str = ""
 
     scm_free = LorchTask.scm_free | {"given", "edits", "discovery"}
+
+    @property
+    def makers(self) -> tuple[str, ...]:
+        """The finder's module, where there is one."""
+        return (finder_module(self.discovery),) if self.discovery else ()
 
     def problem(self) -> Problem:
         """The lorch problem, its `data` with the given graph."""

@@ -208,6 +208,21 @@ def test_a_changed_generator_computes_all_again(reference, monkeypatch, capsys):
     assert counts(capsys.readouterr().out) == (0, 15)
 
 
+def test_a_changed_finder_changes_what_its_own_problems_answer_to(monkeypatch):
+    """And says so in the record: its source is part of `generator`."""
+    graphs = {"true": {}, "inferred": {"discovery": "r2sort"}}
+    cells = {
+        given: Cell(
+            load_suite("lorch-graph", "smoke", given=given, **more)[0], "linear", "cpu", "g"
+        )
+        for given, more in graphs.items()
+    }
+    before = {given: cell.key({})["generator"] for given, cell in cells.items()}
+    assert before["true"] == "g" != before["inferred"]
+    monkeypatch.setattr("bench.suites.lorch_graph.finder_module", lambda name: "baselines.dagma")
+    assert cells["true"].maker == "g" and cells["inferred"].maker not in ("g", *before.values())
+
+
 def moved(columns, gap):
     """Columns as another make of processor may give them."""
     return {name: [mean + gap * unit, unit * (1 + gap)] for name, (mean, unit) in columns.items()}

@@ -14,6 +14,7 @@ from condfip.__main__ import main as condfip_main
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "bench" / "docs").glob("*.md"))
 READ = [ROOT / "README.md", *sorted((ROOT / "results").glob("*.md"))]
+INSIDE = [ROOT / "baselines" / "README.md", *sorted((ROOT / "condfip").rglob("*.md"))]
 MAPS = [ROOT / name for name in ("CONTRIBUTING.md", "AGENTS.md")]
 LINK = re.compile(r"\]\(([^)#]+)\)")
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
@@ -88,6 +89,22 @@ def test_a_page_runs_as_printed(page, tmp_path, monkeypatch, capsys):
 def test_links_lead_somewhere(page):
     local = [link for link in LINK.findall(page.read_text()) if "://" not in link]
     assert all((page.parent / link).exists() for link in local), local
+
+
+def outside_code(page):
+    """The lines of a page without its blocks of code."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return text.splitlines()
+
+
+@pytest.mark.parametrize("page", [*READ, *MAPS, *PAGES, *INSIDE], ids=lambda path: path.stem)
+def test_markdown_shows_sentences_and_tables_whole(page):
+    """A comment at a line's beginning ends a sentence; a bar, even in a comment, ends a cell."""
+    lines = outside_code(page)
+    assert not [line for line in lines if re.match(r" *<!-- .*<!-- / -->", line)]
+    bars = [len(re.findall(r"(?<!\\)\|", line)) * line.startswith("|") for line in lines]
+    torn = [k for k in range(1, len(bars)) if 0 < bars[k - 1] != bars[k] > 0]
+    assert [lines[k] for k in torn] == []
 
 
 PLACE = re.compile(r"`((?:bench|baselines|condfip|tests|results)/[^`]*)`")

@@ -4,9 +4,10 @@ Four kinds of places in a Markdown file are filled:
 
 - a block of code that begins with `$ python -m bench ...`: what that command prints;
 - `<!-- $ COMMAND -->` to `<!-- end -->`: the same as Markdown, without the table's name;
-- `<!-- COMMAND | ROW | COLUMN -->` to `<!-- / -->`: one cell of a table that the command prints, of
-  the row that has all words of ROW among its cells; no COMMAND: the last one above; a COLUMN that
-  ends in ! gives the cell's first number alone;
+- `<!-- COMMAND :: ROW :: COLUMN -->` to `<!-- / -->`: one cell of a table that the command prints,
+  of the row that has all words of ROW among its cells; no COMMAND: the last one above; a COLUMN
+  that ends in ! gives the cell's first number alone; never at the beginning of a line, where
+  Markdown would end the sentence before it;
 - `<!-- draw: plot ... --out DIR -->`: a figure, whose numbers stand beside it as CSV.
 """
 
@@ -37,7 +38,7 @@ PAGES = (
 PLACES = re.compile(
     r"```\n\$ python -m bench (?P<block>[^\n]+)\n.*?```"
     r"|<!-- \$ (?P<table>[^\n]+?) -->\n.*?<!-- end -->"
-    r"|<!-- (?P<command>[^|\n]*?) ?\| (?P<row>[^|\n]+?) \| (?P<column>[^|\n]+?) -->.*?<!-- / -->",
+    r"|<!-- (?P<command>[^>\n]*?) ?:: (?P<row>[^>\n]+?) :: (?P<column>[^>\n]+?) -->.*?<!-- / -->",
     re.DOTALL,
 )
 DRAWN = re.compile(r"<!-- draw: (.+?) --out (\S+) -->")

@@ -18,8 +18,8 @@ PAGE = """# Title
 $ python -m bench table one
 old
 ```
-It is <!-- table one | noise gp | ratio -->old<!-- / -->, or
-<!-- | sample condfip | ratio! -->1<!-- / -->.
+It is <!-- table one :: noise gp :: ratio -->old<!-- / -->,
+or <!-- :: sample condfip :: ratio! -->1<!-- / -->.
 <!-- $ python -m bench table two -->
 old
 <!-- end -->
@@ -34,7 +34,7 @@ def shown(words):
 def test_every_place_is_filled_with_what_its_command_prints():
     filled = Filler(shown).fill(PAGE)
     assert "$ python -m bench table one\n### pooled" in filled
-    assert "-->0.41 [.3, .5]<!-- / -->, or" in filled and "-->1.31<!-- / -->." in filled
+    assert "-->0.41 [.3, .5]<!-- / -->,\nor" in filled and "-->1.31<!-- / -->." in filled
     assert "<!-- $ python -m bench table two -->\ntwo of another\n<!-- end -->" in filled
     assert Filler(shown).fill(filled) == filled
 

@@ -116,15 +116,16 @@ def _asked(record: Record) -> str:
 
 
 def _older(current: list[Record]) -> list[str]:
-    made_by: dict[tuple[str, str], list[str]] = {}
+    made_by: dict[tuple[str, str, str], list[str]] = {}
     for record in current:
         key = dict(record["key"])
-        del key["settings"]
-        made_by.setdefault((key["suite"], key["method"]), []).append(canonical(key))
+        # problems whose graph was found answer to their finder's source as well
+        finder = key.pop("settings").get("discovery", "")
+        made_by.setdefault((key["suite"], key["method"], finder), []).append(canonical(key))
     return [
         f"{method} on {suite}: {len(keys) - keys.count(keys[-1])} of {len(keys)} cells are of "
         "another version or source than its last one; run the same command to renew them"
-        for (suite, method), keys in made_by.items()
+        for (suite, method, _), keys in made_by.items()
         if len(set(keys)) > 1
     ]
 

@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 
 from bench.analysis.plots import PLOTS, kinds_for, save
 from bench.analysis.plots.style import style
+from bench.analysis.plots.sweeps import draw_sweep, graph_numbers
 from bench.analysis.rankings import friedman
 from bench.analysis.results import read_results
 from bench.cli.parser import main
@@ -297,3 +298,20 @@ def test_error_against_rows_has_the_papers_figures_beside():
     lines = {c.get_label(): c.lines[0] for c in figure.axes[0].containers}
     assert lines["FiP (paper)"].get_linestyle() == ":"
     assert lines["FiP (paper)"].get_color() == style("fip")["color"]
+
+
+def test_found_graphs_stand_at_their_distance_beside_the_line_of_edits(tmp_path, undrawn):
+    words = [*("run", "--suite", "lorch-graph", "--preset", "smoke", "--set", "scms=1", "d=5")]
+    words += ["given=true,corrupt,order,inferred", "edits=1,2", "n_context=30", "n_query=10"]
+    words += ["--where", "graph_kind=er", "--methods", "linear", "--jobs", "1", "--quiet"]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    frame = read_results(tmp_path)
+    numbers = graph_numbers(frame)
+    line = numbers[(numbers["found"] == "") & (numbers["metric"] == "noise")]
+    assert set(line["x"]) == {0, 1, 2}
+    distance = frame[frame["metric"] == "graph_distance"]
+    for found, given in (("order", "order"), ("r2sort", "inferred")):
+        apart = distance[distance["given"] == given].groupby("scenario")["value"].mean()
+        assert set(numbers["x"][numbers["found"] == found]) == set(apart)
+    drawn = {text.get_text() for axes in draw_sweep(numbers).axes for text in axes.texts}
+    assert {"order", "r2sort"} <= drawn

@@ -223,6 +223,16 @@ def test_a_changed_finder_changes_what_its_own_problems_answer_to(monkeypatch):
     assert cells["true"].maker == "g" and cells["inferred"].maker not in ("g", *before.values())
 
 
+def test_cells_of_several_finders_are_not_older_than_one_another(tmp_path):
+    words = [*("--suite", "lorch-graph", "--preset", "smoke", "--set", "scms=1", "d=4")]
+    words += ["given=true,inferred", "n_context=20", "n_query=10", "--where", "graph_kind=er"]
+    words += ["--methods", "marginal", "--jobs", "1", "--out", str(tmp_path), "--quiet"]
+    assert main(words) == 0
+    records = read_records(tmp_path)
+    assert len({record["key"]["generator"] for record in records.current}) == 2
+    assert records.older == []
+
+
 def moved(columns, gap):
     """Columns as another make of processor may give them."""
     return {name: [mean + gap * unit, unit * (1 + gap)] for name, (mean, unit) in columns.items()}

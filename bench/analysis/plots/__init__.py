@@ -33,7 +33,8 @@ def _swept(frame: pd.DataFrame, axis: str) -> bool:
 
 
 def _corrupted(frame: pd.DataFrame) -> bool:
-    return "given" in axes_of(frame) and "corrupt" in set(frame["given"])
+    corrupted = "given" in axes_of(frame) and "corrupt" in set(frame["given"])
+    return corrupted and "graph_distance" in set(frame["metric"])
 
 
 def _many(frame: pd.DataFrame) -> bool:
@@ -88,11 +89,12 @@ PLOTS: dict[str, Kind] = {
         needs="several values of the axis reach",
     ),
     "graph": Kind(
-        "Error against the distance of the given graph from the true one.",
+        "Error against the distance of the given graph from the true one: a line for edits of it, "
+        "hollow points for its order alone and for graphs that were found.",
         sweeps.graph_numbers,
         sweeps.draw_sweep,
         _corrupted,
-        needs="corrupted graphs on the axis given",
+        needs="corrupted graphs on the axis given, and their graph_distance",
     ),
     "axis": Kind(
         "Error against an axis of the suite's own; bars are standard errors.",

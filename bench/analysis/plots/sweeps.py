@@ -111,14 +111,23 @@ def reach_numbers(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def graph_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """By the structural Hamming distance of corrupted graphs; 0 is the true graph."""
+    """By the structural Hamming distance of corrupted graphs; 0 is the true graph.
+
+    Column `found`: empty on that curve; else the finder, or `order`, at its mean distance.
+    """
     measured = frame[frame["metric"] == "graph_distance"]
     distance = measured.drop_duplicates("task").set_index("task")["value"]
-    rows = frame[~frame["metric"].isin(OF_PROBLEMS) & frame["given"].isin(("true", "corrupt"))]
-    rows = in_panels(rows, but=("given", "discovery"))
-    return mean_errors(
-        rows.assign(distance=rows["task"].map(distance).fillna(0)), "distance"
-    ).assign(axis="distance")
+    rows = in_panels(frame[~frame["metric"].isin(OF_PROBLEMS)], but=("given", "discovery"))
+    rows = rows.assign(distance=rows["task"].map(distance).fillna(0))
+    name = rows["discovery"].where(rows["given"] == "inferred", rows["given"])
+    curve = name.isin(("true", "corrupt"))
+    parts = [mean_errors(rows[curve], "distance").assign(found="")]
+    for found in unique(name[~curve]):
+        part = rows[name == found]
+        places = part.groupby("panel")["distance"].mean()
+        numbers = mean_errors(part)
+        parts.append(numbers.assign(x=numbers["panel"].map(places), found=found))
+    return pd.concat(parts, ignore_index=True).assign(axis="distance")
 
 
 def draw_sweep(numbers: pd.DataFrame) -> Figure:
@@ -154,10 +163,12 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
         part = rows[rows["method"] == method].sort_values("x")
         shown = part[~(part["mean"] > limit)]
         look = line(method, role)
-        beyond = shown["label"] != APART if "label" in shown else shown["x"].notna()
-        alone = {**look, "linestyle": ""}
-        axes.errorbar(*shown[beyond][["x", "mean", "se"]].to_numpy().T, label=method, **look)
-        axes.errorbar(*shown[~beyond][["x", "mean", "se"]].to_numpy().T, **alone)
+        joined = _joined(shown)
+        alone = {**look, "linestyle": "", "markerfacecolor": "none"}
+        axes.errorbar(*shown[joined][["x", "mean", "se"]].to_numpy().T, label=method, **look)
+        axes.errorbar(*shown[~joined][["x", "mean", "se"]].to_numpy().T, **alone)
+        if "found" in shown and method == list(roles(rows))[-1]:
+            _named(axes, shown[~joined])
         for _, above in part[~part.index.isin(shown.index)].iterrows():
             clipped(axes, above["x"], above["mean"], limit, look["color"])
     positive = (rows["x"] > 0).all() and rows["axis"].iloc[0] not in ("distance", "reach")
@@ -170,8 +181,35 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
         plain_log(axes, "y")
 
 
+def _joined(points: pd.DataFrame) -> pd.Series:
+    """Which points the line joins: not a reach apart, nor a graph that no edits made."""
+    if "found" in points:
+        return points["found"] == ""
+    return points["label"] != APART if "label" in points else points["x"].notna()
+
+
+def _named(axes: Axes, points: pd.DataFrame) -> None:
+    """The finder at each point, away from the point that is nearest along the axis."""
+    for i, point in points.iterrows():
+        others = points.drop(index=i)
+        beside = others.loc[(others["x"] - point["x"]).abs().idxmin()] if len(others) else point
+        above = point["mean"] >= beside["mean"]
+        axes.annotate(
+            point["found"].replace("-", "-\n"),
+            (point["x"], point["mean"]),
+            (0, 6 if above else -6),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if above else "top",
+            fontsize=7,
+        )
+    axes.margins(0.16)
+
+
 def _ticks(axes: Axes, numbers: pd.DataFrame) -> None:
     """Of all panels, which share the axis, so that one with fewer places hides none."""
+    if "found" in numbers:
+        return
     ticks = sorted(set(numbers["x"]))
     labels = dict(zip(numbers["x"], numbers["label"], strict=True)) if "label" in numbers else {}
     axes.set_xticks(ticks, [labels.get(t, f"{t:g}") for t in ticks])

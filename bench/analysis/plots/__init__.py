@@ -90,7 +90,7 @@ PLOTS: dict[str, Kind] = {
     ),
     "graph": Kind(
         "Error against the distance of the given graph from the true one: a line for edits of it, "
-        "hollow points for its order alone and for graphs that were found.",
+        "points beside it for its order alone and for graphs that were found.",
         sweeps.graph_numbers,
         sweeps.draw_sweep,
         _corrupted,

@@ -164,7 +164,7 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
         shown = part[~(part["mean"] > limit)]
         look = line(method, role)
         joined = _joined(shown)
-        alone = {**look, "linestyle": "", "markerfacecolor": "none"}
+        alone = {**look, "linestyle": ""}
         axes.errorbar(*shown[joined][["x", "mean", "se"]].to_numpy().T, label=method, **look)
         axes.errorbar(*shown[~joined][["x", "mean", "se"]].to_numpy().T, **alone)
         if "found" in shown and method == list(roles(rows))[-1]:

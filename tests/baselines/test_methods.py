@@ -259,3 +259,23 @@ def test_least_absolute_deviations_is_optimal_and_bears_an_outlier():
     assert (np.abs(subgradient) <= 1 + 1e-9).all()
     y[left > 0] += 1e6 * rng.random((left > 0).sum())
     np.testing.assert_allclose(least_absolute(x, y), weights, atol=1e-6)
+
+
+@pytest.mark.parametrize("gives_up", [{"highs"}, {"highs", "highs-ipm"}])
+def test_least_absolute_deviations_ask_another_solver_before_they_give_up(monkeypatch, gives_up):
+    from baselines import lad
+
+    def unsure(*words, method, **more):
+        answer = lad_solver(*words, method=method, **more)
+        answer.status = 4 if method in gives_up else answer.status
+        return answer
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 2)), rng.laplace(size=40)
+    weights, lad_solver = lad.least_absolute(x, y), lad.linprog
+    monkeypatch.setattr(lad, "linprog", unsure)
+    if "highs-ipm" in gives_up:
+        with pytest.raises(RuntimeError, match="least absolute deviations: "):
+            lad.least_absolute(x, y)
+    else:
+        np.testing.assert_allclose(lad.least_absolute(x, y), weights, atol=1e-6)

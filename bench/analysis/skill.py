@@ -130,7 +130,8 @@ def tables(rows: pd.DataFrame, metric: str, reference: str) -> Iterable[dict[str
     if len(common) >= COMMON_LEAST and len(common) * len(many) < logs.size:
         both = rows[rows["scm"].isin(common) & rows["method"].isin(many)]
         shared = replace(_overall(both, metric, reference), name=f"{metric}, shared SCMs")
-        yield _linked(f"{len(common)} SCMs that all methods with at least half of them share", shared, both)
+        about = f"{len(common)} SCMs that all methods with at least half of them share"
+        yield _linked(about, shared, both)
     for axis, about in GROUPS.items():
         if axis in rows and len(values := _values(rows, axis)) > 1:
             yield _linked(f"by {about}", _divided(rows, metric, reference, axis, values), rows)

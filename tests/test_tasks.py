@@ -49,7 +49,8 @@ def test_a_shorter_context_begins_a_longer_one_and_moves_nothing_that_is_asked(s
     for task in tasks[:: 1 + len(tasks) // 5]:
         long = task.problem()
         short = replace(task, n_context=task.n_context - 15).problem()
-        assert np.array_equal(short.data.rows, long.data.rows[:-15])
+        # a product over fewer rows may end in another last bit
+        np.testing.assert_allclose(short.data.rows, long.data.rows[:-15], rtol=1e-12)
         assert np.array_equal(short.query_rows, long.query_rows)
         assert short.clamps == long.clamps
         if long.contrast is not None:

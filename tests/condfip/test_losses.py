@@ -161,7 +161,7 @@ def test_one_dataset_can_be_overfitted(stage):
     model, batch = CondFiPModel(SMOKE.model), seeded(PriorConfig((4,), (12,), 6), 1)
     optimiser = torch.optim.Adam(getattr(model, stage).parameters(), 1e-2)
     first = LOSSES[stage](model, batch, SMOKE.joint, 0.0).item()
-    for _ in range(150):
+    for _ in range(250):
         optimiser.zero_grad()
         loss = LOSSES[stage](model, batch, SMOKE.joint, 0.0).sum()
         loss.backward()

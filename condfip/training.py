@@ -13,6 +13,7 @@ from torch import Tensor
 from condfip.checkpoint import read, write
 from condfip.device import keep_memory
 from condfip.run import Run, T, worked
+from condfip.stops import Stops
 
 DONE, INTERRUPTED = 0, 130
 SAVE_SECONDS, TELL_SECONDS = 60, 5
@@ -51,26 +52,27 @@ class Folder:
 
 
 def train(run: Run, out: Path, device: torch.device, every: int) -> bool:
-    """Trains until the run's progress is 1 (True) or Ctrl-C (False); both leave a checkpoint.
+    """Trains until the run's progress is 1 (True) or a signal comes (False); either leaves the run.
 
     Every `every` steps, and at the end, the averaged weights are scored on fixed problems.
     """
     keep_memory()
     folder, told = Folder(out, run.trainee.name), Teller(run, device)
-    try:
-        while run.progress < 1:
-            told.add(run.advance(device))
-            if run.step % every == 0 or run.step in EARLY:
-                told.score(folder)
-            if told.save_is_due():
-                folder.save(run)
-        if told.losses:
-            told.score(folder)
-    except KeyboardInterrupt:
+    with Stops() as stops:
+        try:
+            while run.progress < 1 and not stops.asked:
+                told.add(run.advance(device))
+                if run.step % every == 0 or run.step in EARLY:
+                    told.score(folder)
+                if told.save_is_due():
+                    folder.save(run)
+        finally:
+            folder.save(run)
+    if run.progress < 1:
         print(f"stopped at step {run.step}; go on with --resume {out}", flush=True)
         return False
-    finally:
-        folder.save(run)
+    if told.losses:
+        told.score(folder)
     scores = " ".join(f"{name} {value:.4g}" for name, value in told.scores.items())
     print(f"{folder.weights}: {scores or 'no step was left'}")
     named = f"{run.trainee.method}={folder.weights}"

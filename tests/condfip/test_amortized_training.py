@@ -1,6 +1,7 @@
 """Training of the in-context model: its prior, its network, its loop."""
 
 import csv
+import signal
 from dataclasses import replace
 
 import pytest
@@ -100,12 +101,12 @@ def test_training_writes_a_checkpoint_that_answers(first):
 def test_a_resumed_run_equals_one_without_a_stop(tmp_path, monkeypatch):
     config = replace(SMOKE, steps=2)
     straight, _ = train(config, tmp_path / "straight")
-    advance, stops = Run.advance, [1]
+    advance, stops = Run.advance, [0]
 
     def stop(run, device):
         if run.step in stops:
             stops.clear()
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGTERM)
         return advance(run, device)
 
     monkeypatch.setattr(Run, "advance", stop)

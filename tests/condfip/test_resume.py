@@ -1,5 +1,6 @@
 """Runs of training that stop and go on: exact resumption, what is kept, former files."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from condfip.paper.config import JOINT, SMALL, SMOKE, STAGES
 from condfip.paper.stage import Stage
 from condfip.paper.train import run_plan
 from condfip.run import Run
+from condfip.stops import SIGNALS, Stops
 from condfip.training import Folder, keep
 from tests.condfip.smoke_runs import CPU, plan, same, seeded, start, weights
 
@@ -183,18 +185,31 @@ def test_a_run_may_begin_from_trained_weights_and_counts_both(tmp_path):
         train_module.prepare("encoder", replace(again, config=SMALL), CPU)
 
 
-def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(tmp_path, monkeypatch):
-    advance, stops = Run.advance, [2]
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_lets_the_step_end_and_leaves_a_checkpoint(number, tmp_path, monkeypatch):
+    advance, stops = Run.advance, [1]
 
     def stop(run: Run, device: torch.device) -> float:
         if run.step in stops:
             stops.remove(run.step)
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return advance(run, device)
 
     monkeypatch.setattr(Run, "advance", stop)
-    encoder = plan(tmp_path, stages=("encoder",))
-    assert run_plan(encoder) == 130
+    encoder, before = plan(tmp_path, stages=("encoder",)), signal.getsignal(number)
+    assert run_plan(encoder) == 130 and signal.getsignal(number) == before
     assert load(tmp_path / "model.safetensors").stages["encoder"]["steps"] == 2
     assert run_plan(replace(encoder, resume=tmp_path)) == 0
     assert load(tmp_path / "model.safetensors").stages["encoder"]["steps"] == 4
+
+
+def test_what_was_ignored_stays_ignored_and_a_second_signal_kills():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with Stops() as stops:
+            signal.raise_signal(signal.SIGTERM)
+            assert not stops.asked
+            signal.raise_signal(signal.SIGINT)
+            assert stops.asked and signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -313,5 +313,11 @@ def test_found_graphs_stand_at_their_distance_beside_the_line_of_edits(tmp_path,
     for found, given in (("order", "order"), ("r2sort", "inferred")):
         apart = distance[distance["given"] == given].groupby("scenario")["value"].mean()
         assert set(numbers["x"][numbers["found"] == found]) == set(apart) and apart.nunique() > 1
-    drawn = {text.get_text() for axes in draw_sweep(numbers).axes for text in axes.texts}
-    assert {"order", "r2sort"} <= drawn
+    figure = draw_sweep(numbers)
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    keys = dict(zip(names, legend.legend_handles, strict=True))
+    keys = {name: key.get_marker() for name, key in keys.items() if name.startswith("graph of")}
+    markers = {lines.get_marker() for axes in figure.axes for lines in axes.lines}
+    assert set(keys) == {"graph of order", "graph of r2sort"}
+    assert len(set(keys.values())) == 2 and set(keys.values()) <= markers

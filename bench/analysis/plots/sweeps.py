@@ -1,6 +1,7 @@
 """Error against an axis that a run sweeps: d, context rows, alpha, reach, the given graph."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.plots.kind import in_panels, mean_errors
 from bench.analysis.plots.style import (
+    MARKERS,
     clipped,
     line,
     new_figure,
@@ -137,25 +139,27 @@ def draw_sweep(numbers: pd.DataFrame) -> Figure:
     lines = -(-len(names) // across)  # of panels a metric
     figure = new_figure(3.1 * across, 2.4 * lines * len(metrics) + 0.5)
     grid = figure.subplots(lines * len(metrics), across, sharex=True, squeeze=False)
-    axis, lowest = numbers["axis"].iloc[0], dict[int, Axes]()
+    axis, lowest, markers = numbers["axis"].iloc[0], dict[int, Axes](), _markers(numbers)
     for (i, j), axes in np.ndenumerate(grid):
         name = dict(enumerate(names)).get(i % lines * across + j)
         here = (numbers["metric"] == metrics[i // lines]) & (numbers["panel"] == name)
         if here.any():
-            _lines(axes, numbers[here])
+            _lines(axes, numbers[here], markers)
             _ticks(axes, numbers)
             lowest[j] = axes
         else:
             axes.set_axis_off()
         axes.set_title(name if name and (i < lines or lines > 1) else "", fontsize=10)
         axes.set_ylabel(metrics[i // lines] if j == 0 else "")
+    for name, marker in markers.items():  # for the legend
+        grid[0, 0].plot([], [], marker, color="#777777", markersize=5, label=f"graph of {name}")
     for axes in lowest.values():
         axes.tick_params("x", labelbottom=True)
         axes.set_xlabel(LABELS.get(axis, axis))
     return with_legend(figure, *grid.flat)
 
 
-def _lines(axes: Axes, rows: pd.DataFrame) -> None:
+def _lines(axes: Axes, rows: pd.DataFrame, markers: Mapping[str, str]) -> None:
     aim = METRICS[rows["metric"].iloc[0]].aim
     log = aim is None and (rows["mean"] > 0).all()  # unbiased estimators fall below 0
     limit = top_of(rows, log) or np.inf
@@ -164,11 +168,14 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
         shown = part[~(part["mean"] > limit)]
         look = line(method, role)
         joined = _joined(shown)
-        alone = {**look, "linestyle": ""}
         axes.errorbar(*shown[joined][["x", "mean", "se"]].to_numpy().T, label=method, **look)
-        axes.errorbar(*shown[~joined][["x", "mean", "se"]].to_numpy().T, **alone)
-        if "found" in shown and method == list(roles(rows))[-1]:
-            _named(axes, shown[~joined])
+        for _, point in shown[~joined].iterrows():
+            apart = {
+                **look,
+                "linestyle": "",
+                "marker": markers.get(point.get("found"), look["marker"]),
+            }
+            axes.errorbar(point["x"], point["mean"], point["se"], **apart)
         for _, above in part[~part.index.isin(shown.index)].iterrows():
             clipped(axes, above["x"], above["mean"], limit, look["color"])
     positive = (rows["x"] > 0).all() and rows["axis"].iloc[0] not in ("distance", "reach")
@@ -188,22 +195,10 @@ def _joined(points: pd.DataFrame) -> pd.Series:
     return points["label"] != APART if "label" in points else points["x"].notna()
 
 
-def _named(axes: Axes, points: pd.DataFrame) -> None:
-    """The finder at each point, away from the point that is nearest along the axis."""
-    for i, point in points.iterrows():
-        others = points.drop(index=i)
-        beside = others.loc[(others["x"] - point["x"]).abs().idxmin()] if len(others) else point
-        above = point["mean"] >= beside["mean"]
-        axes.annotate(
-            point["found"].replace("-", "-\n"),
-            (point["x"], point["mean"]),
-            (0, 6 if above else -6),
-            textcoords="offset points",
-            ha="center",
-            va="bottom" if above else "top",
-            fontsize=7,
-        )
-    axes.margins(0.16)
+def _markers(numbers: pd.DataFrame) -> dict[str, str]:
+    """A marker for each found graph; colours tell methods apart."""
+    found = [name for name in unique(numbers.get("found", ())) if name]
+    return dict(zip(found, cycle(MARKERS), strict=False))
 
 
 def _ticks(axes: Axes, numbers: pd.DataFrame) -> None:

@@ -174,8 +174,9 @@ def describe(path: Path) -> str:
     }
     lines = [f"{path} ({path.stat().st_size / 2**20:.1f} MiB)", f"sha256 {checkpoint.sha}"]
     lines += [f"preset {checkpoint.config.name}: {checkpoint.config.model}"]
-    for stage, size in sizes.items():
-        lines += [f"{stage}: {size:,} parameters"]
-        lines += [f"  {k}: {v}" for k, v in checkpoint.stages.get(stage, {"": "untrained"}).items()]
+    lines += [f"{name}: {size:,} parameters" for name, size in sizes.items()]
+    for stage, told in checkpoint.stages.items():
+        lines += [f"training of {'both' if stage == JOINT else stage}:"]
+        lines += [f"  {k}: {v}" for k, v in told.items()]
         lines += [f"  prior: {getattr(checkpoint.config, stage).prior}"]
     return "\n".join(lines)

@@ -76,16 +76,21 @@ def prepare(stage: str, plan: Plan, device: torch.device) -> Run[Stage]:
             run.trainee.config = config
             return run
     torch.manual_seed(plan.seed)
-    model, history = build(plan.config.model).to(device), {}
+    config, model, history = plan.config, build(plan.config.model).to(device), {}
     if plan.begin:
         begun = _trained(plan.begin, plan, device)
         model.load_state_dict(begun.model.state_dict())
         history = dict(begun.stages)
     if stage == "decoder":
-        trained = _trained(plan.encoder or plan.out / "model.safetensors", plan, device)
+        path = plan.encoder or plan.out / "model.safetensors"
+        trained = _trained(path, plan, device)
         model.encoder.load_state_dict(trained.model.encoder.state_dict())
-        history["encoder"] = trained.stages["encoder"]
-    trainee = Stage(stage, plan.config, model, plan.seed, history)
+        before = [name for name in trained.stages if name != stage]  # encoder, or joint
+        if not before:
+            raise ValueError(f"the encoder of {path} is untrained")
+        history |= {name: trained.stages[name] for name in before}
+        config = replace(config, **{name: getattr(trained.config, name) for name in before})
+    trainee = Stage(stage, config, model, plan.seed, history)
     return Run.start(trainee, minutes=plan.minutes)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from condfip.checkpoint import build, load, read, write
+from condfip.checkpoint import Checkpoint, build, describe, load, read, write
 from condfip.paper import train as train_module
 from condfip.paper.config import JOINT, SMALL, SMOKE, STAGES
 from condfip.paper.stage import Stage
@@ -183,6 +183,25 @@ def test_a_run_may_begin_from_trained_weights_and_counts_both(tmp_path):
     assert {k: v["steps"] for k, v in stages.items()} == {"encoder": 8, "decoder": 4}
     with pytest.raises(ValueError, match="has other sizes"):
         train_module.prepare("encoder", replace(again, config=SMALL), CPU)
+
+
+def test_a_decoder_goes_on_from_networks_that_were_trained_together(tmp_path):
+    linear = SMOKE.with_stage("joint", {}, {"mechanisms": ("LIN",)})
+    run_plan(plan(tmp_path, linear, stages=("joint",)))
+    joint = tmp_path / "model.safetensors"
+    both = plan(tmp_path / "on", stages=("decoder",), begin=joint, encoder=joint)
+    assert run_plan(both) == 0
+    stages = load(tmp_path / "on" / "model.safetensors").stages
+    assert {k: v["steps"] for k, v in stages.items()} == {"joint": 4, "decoder": 4}
+    told = describe(tmp_path / "on" / "model.safetensors")
+    assert "training of both:" in told and "('LIN',)" in told and "training of decoder:" in told
+
+
+def test_a_decoder_wants_a_trained_encoder(tmp_path):
+    write_untrained = Checkpoint(SMOKE, build(SMOKE.model)).save
+    write_untrained(tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="model.safetensors is untrained"):
+        run_plan(plan(tmp_path, stages=("decoder",)))
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -111,6 +111,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     add("--begin", type=Path, help="checkpoint whose weights a new run starts from")
     add("--device", default="cpu", help="cpu, cuda, cuda:1")
     add("--threads", type=int, default=0, help=THREADS)
+    add("--workers", type=int, default=1, help="of Cond-FiP: chunks of a step at once; default: 1")
     add("--seed", type=int, default=0, help="of weights and draws; default: 0")
     add("--every", type=int, default=100, help="steps between validations")
     add = command.add_argument_group("in place of the preset's").add_argument
@@ -195,7 +196,9 @@ def _train_paper(options: argparse.Namespace, shared: dict[str, Any]) -> int:
     stages = STAGES if options.stage == "both" else (options.stage,)
     for name in stages:
         config = config.with_stage(name, stage, prior)
-    machine = {"encoder": options.encoder, "device": options.device}
+    if options.workers < 1:
+        raise ValueError(f"--workers {options.workers}: at least 1")
+    machine = {name: getattr(options, name) for name in ("encoder", "device", "workers")}
     return run_plan(
         Plan(
             stages,

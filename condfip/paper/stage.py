@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -17,6 +18,7 @@ from condfip.paper.former import renamed
 from condfip.paper.layers import Attentive
 from condfip.paper.method import CondFiPPublished, Mechanisms
 from condfip.paper.model import CondFiPModel
+from condfip.paper.replicas import Replicas
 from condfip.prior import Batch, draw_batch
 from condfip.run import Record
 from condfip.validate import every_node, fixed_problems, mean_scores
@@ -118,6 +120,7 @@ class Stage:
         model: both networks.
         seed: of the data.
         history: records of the other stages and of what came before.
+        workers: how many chunks of a step are computed at once.
     """
 
     name: str
@@ -125,6 +128,7 @@ class Stage:
     model: CondFiPModel
     seed: int
     history: dict[str, dict[str, Any]]
+    workers: int = 1
 
     method = "condfip"
     patience = 0
@@ -168,24 +172,30 @@ class Stage:
         generator = Generator(device).manual_seed(seed_of("condfip", self.name, self.seed, step))
         settings = self.settings
         batch = draw_batch(settings.prior, settings.batch, generator, step)
-        for module in self.model.decoder.modules():
-            if isinstance(module, Attentive):
-                module.dropout = settings.dropout
-        total, size = 0.0, len(batch.rows)
-        self.model.train()
-        for start in range(0, size, settings.chunk):
-            loss = self.loss(batch.chunk(start, settings.chunk), device, step) / size
-            loss.backward()
-            total += loss.item()
+        for model in self.replicas.models:
+            model.train()
+            for module in model.decoder.modules():
+                if isinstance(module, Attentive):
+                    module.dropout = settings.dropout
+        size = len(batch.rows)
+        parts = [batch.chunk(start, settings.chunk) for start in range(0, size, settings.chunk)]
+        total = self.replicas.gradients(
+            parts, lambda model, part: self.loss(model, part, device, step) / size
+        )
         return total, size
 
-    def loss(self, part: Batch, device: torch.device, step: int) -> Tensor:
+    @cached_property
+    def replicas(self) -> Replicas[CondFiPModel]:
+        """The networks of the workers, the model first."""
+        return Replicas(self.model, self.workers)
+
+    def loss(self, model: CondFiPModel, part: Batch, device: torch.device, step: int) -> Tensor:
         """Summed over the datasets of a batch; those of linear mechanisms may weigh more."""
         settings = self.settings
         effect = settings.effect if step >= settings.effect_from else 0.0
         half = settings.half and has_bfloat16(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            losses = LOSSES[self.name](self.model, part, settings, effect)
+            losses = LOSSES[self.name](model, part, settings, effect)
         return (losses * torch.where(part.linear, settings.linear, 1.0)).sum()
 
     def largest(self, chunk: int, device: torch.device) -> None:
@@ -193,7 +203,7 @@ class Stage:
         prior = self.settings.prior
         prior = replace(prior, nodes=(max(prior.nodes),), rows=(max(prior.rows),), tokens=0)
         batch = draw_batch(prior, chunk, Generator(device).manual_seed(0))
-        self.loss(batch, device, 0).backward()
+        self.loss(self.model, batch, device, 0).backward()
 
     def result(self, average: CondFiPModel, record: Record) -> Checkpoint:
         """The averaged networks with their history, counts of an earlier run included."""

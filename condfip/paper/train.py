@@ -24,7 +24,8 @@ class Plan:
             on, by default that in `out`.
         begin: checkpoint whose weights a new run starts from, by default random ones.
         device: by name. minutes: of work in each stage, 0 where its steps decide. seed: of weights
-            and data. every: steps between validations.
+            and data. every: steps between validations. workers: chunks of a step that are computed
+            at once.
         settings, prior, pooling: what a run that is gone on with has from now on in place of its
             own, "" for its own pooling.
     """
@@ -39,6 +40,7 @@ class Plan:
     minutes: float = 0.0
     seed: int = 0
     every: int = 100
+    workers: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
     prior: dict[str, Any] = field(default_factory=dict)
     pooling: str = ""
@@ -56,6 +58,7 @@ def run_plan(plan: Plan) -> int:
     plan.out.mkdir(parents=True, exist_ok=True)
     for stage in plan.stages:
         run = prepare(stage, plan, device)
+        run.trainee.workers = plan.workers
         name = run.trainee.config.name
         print(f"{stage}: {name} preset on {device}, into {plan.out}", flush=True)
         check_memory(run.trainee, device)

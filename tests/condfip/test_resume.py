@@ -56,13 +56,13 @@ def test_a_run_that_goes_on_wider_begins_where_it_was(tmp_path):
         for pooling in ("", "wide")
     )
     batch = seeded(narrow.trainee.settings.prior, 3)
-    before, after = (run.trainee.loss(batch, CPU, 4) for run in (narrow, wide))
+    before, after = (run.trainee.loss(run.trainee.model, batch, CPU, 4) for run in (narrow, wide))
     assert torch.equal(before, after)
     for one, other in zip(narrow.optimisers, wide.optimisers, strict=True):
         kept = other.state_dict()["state"]
         for number, state in one.state_dict()["state"].items():
             assert all(torch.equal(value, kept[number][name]) for name, value in state.items())
-    wide.trainee.loss(batch, CPU, 4).backward()
+    wide.trainee.loss(wide.trainee.model, batch, CPU, 4).backward()
     moments = wide.trainee.model.decoder.moments
     assert moments is not None
     assert all(m.weight.grad is not None and m.weight.grad.any() for m in moments.maps.values())

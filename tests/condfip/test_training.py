@@ -92,7 +92,7 @@ def test_effects_join_the_loss_late():
     run = start("joint", effect=5.0, effect_from=3, mask_roots=True)
     prior = replace(run.trainee.settings.prior, interventions=0.5)
     batch = seeded(prior)
-    before, after = (run.trainee.loss(batch, CPU, step) for step in (2, 3))
+    before, after = (run.trainee.loss(run.trainee.model, batch, CPU, step) for step in (2, 3))
     assert after > before
 
 
@@ -196,3 +196,28 @@ def test_training_needs_torch_numpy_and_safetensors_only(tmp_path, stage):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "step 1: loss" in done.stdout and (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("stage", LOSSES)
+def test_workers_together_give_the_gradients_of_one(stage):
+    found = []
+    for workers in (1, 3, 3):
+        trainee = start(stage, chunk=1).trainee
+        trainee.workers = workers
+        loss, size = trainee.gradients(0, CPU)
+        moved = [p for p in trainee.trained(trainee.model).parameters() if p.grad is not None]
+        assert size == 4 and moved
+        found.append((loss, torch.cat([p.grad.flatten() for p in moved])))
+    (one, gradient), (other, summed), again = found
+    assert one == pytest.approx(other, rel=1e-6) and other == again[0]
+    torch.testing.assert_close(gradient, summed, rtol=1e-4, atol=1e-6)
+    assert torch.equal(summed, again[1])
+
+
+def test_workers_go_on_with_the_weights_that_were_stepped():
+    run = start("joint", chunk=1)
+    run.trainee.workers = 2
+    run.advance(CPU)
+    model, other = run.trainee.replicas.models
+    assert torch.equal(weights(model), weights(other))
+    assert all(p.grad is None for p in other.parameters())

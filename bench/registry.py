@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
@@ -161,7 +161,8 @@ def load_method(name: str, *, device: str | None = None, **settings: Any) -> Loa
         The method; its `fit(df, graph, seed=0)` gives an `SCM` with the five verbs.
 
     Raises:
-        ValueError: unknown name, module or class, or the method reads no checkpoint.
+        ValueError: unknown name, module or class, the method reads no checkpoint, or its class
+            wants arguments.
         Unavailable: its extra is not installed; the message says how to install it.
 
     Example:
@@ -184,8 +185,21 @@ def load_method(name: str, *, device: str | None = None, **settings: Any) -> Loa
         given["checkpoint"] = Path(checkpoint)
     if device and _takes(kind, "device"):
         given["device"] = device
+    if lacking := _lacking(kind, given):
+        raise ValueError(f"{base} is made without arguments, but wants {lacking}")
     module = target(name).partition(":")[0]
     return LoadedMethod(name, kind(**given), tuple(sorted(settings.items())), module)
+
+
+def _lacking(kind: Any, given: Iterable[str]) -> str:
+    """The first argument that a class wants and does not get."""
+    try:
+        arguments = inspect.signature(kind).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    any_number = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    wanted = [a.name for a in arguments if a.default is a.empty and a.kind not in any_number]
+    return next((name for name in wanted if name not in given), "")
 
 
 def _takes(kind: Any, argument: str) -> bool:

@@ -192,6 +192,8 @@ def _choice(axis: str, value: object, choices: Values) -> Any:
 
 def _convert(kind: type, value: Any) -> Any:
     """A value from text or another type of number; a whole number stays exact."""
+    if value is None:
+        raise ValueError(f"it is empty, not {kind.__name__}")
     if kind is not int:
         return kind(value)
     try:

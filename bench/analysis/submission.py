@@ -12,6 +12,7 @@ from typing import Any
 from bench.analysis.outputs import tables_of
 from bench.analysis.render import render
 from bench.analysis.results import read_results
+from bench.registry import find_task, list_suites
 from bench.run.records import FILE, LAUNCHES, PACKED
 from bench.run.shape import STATUSES, Record, Spoilt, canonical, clean, parse
 
@@ -19,7 +20,16 @@ MIB = 2**20
 MOST = {LAUNCHES: MIB, PACKED: 8 * MIB, FILE: 64 * MIB, "README.md": MIB // 8}
 TABLE_MOST, UNPACKED_MOST, RECORDS_MOST, FILES_MOST = MIB, 64 * MIB, 50_000, 100
 LAUNCHES_MOST, TEXT_MOST = 1000, 4000
-LAUNCH = {"command": str, "started": str, "commit": str, "cpu": str, "dirty": list, "cells": dict}
+LAUNCH: dict[str, type | tuple[type, ...]] = {
+    "command": str,
+    "started": str,
+    "commit": str,
+    "cpu": str,
+    "dirty": list,
+    "cells": dict,
+}
+LAUNCH |= {"versions": (str, dict)}
+METRIC_MOST = 1e100  # no method errs by more; squares of what is larger are no numbers
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,7 @@ def _records(files: dict[str, Path]) -> list[Record]:
                 raise Spoilt(f"its text {odd} is not printable")
             if canonical(record).encode() != line:
                 raise Spoilt("it is not written as records are")
+            _known(record)
         except Spoilt as error:
             raise ValueError(f"{_said(path)}, line {number}: {error}") from None
         key = canonical(record["key"])
@@ -118,6 +129,19 @@ def _records(files: dict[str, Path]) -> list[Record]:
         keys.add(key)
         records.append(record)
     return records
+
+
+def _known(record: Record) -> None:
+    """Raises Spoilt where a registered suite has no such task, or an error is out of measure."""
+    key = record["key"]
+    if key["suite"] in list_suites():
+        try:
+            find_task(key["suite"], key["settings"])
+        except ValueError as error:
+            raise Spoilt(clean(str(error), 200)) from None
+    for name, metric in record["result"]["metrics"].items():
+        if abs(metric.get("value", 0)) > METRIC_MOST:
+            raise Spoilt(f"its metric {clean(name, 40)} is above {METRIC_MOST:g}")
 
 
 def _unpacked(path: Path) -> bytes:

@@ -46,6 +46,8 @@ def _broken(law: Callable[[Trial], None], trial: Trial) -> str:
         law(trial)
     except LawBroken as error:
         return str(error)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a method that exits must not look as if all were well
         return f"{type(error).__name__}: {error}"
     return ""

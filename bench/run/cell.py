@@ -127,7 +127,8 @@ def _settings(settings: dict[str, Any]) -> dict[str, str | int | float]:
 
 
 def _setting(value: Any) -> str | int | float:
-    if isinstance(value, int | float) and math.isfinite(value):
+    whole = isinstance(value, int) and abs(value) < 2**63
+    if whole or isinstance(value, float) and math.isfinite(value):
         return value
     return clean(value, 200)
 

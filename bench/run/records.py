@@ -41,6 +41,7 @@ from bench.run.shape import (
 )
 
 FILE, PACKED, LAUNCHES = "records.jsonl", "records.jsonl.gz", "run.json"
+PARTS = ("logs", "tables", "figures")  # folders of a run
 DRIFT = 1e-3
 SKIPS_MOST = 5  # reasons told
 SPOILT_FILE = Path("logs") / "spoilt-lines.txt"
@@ -139,9 +140,8 @@ class RecordFile:
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         folder.mkdir(parents=True, exist_ok=True)
-        for path in (self.path, folder / SPOILT_FILE):
-            if path.is_symlink():  # its target would be written to
-                raise OSError(f"{path} is a link; remove it, a run follows none there")
+        for path in (self.path, folder / SPOILT_FILE, *(folder / part for part in PARTS)):
+            _refuse_link(path)
         packed = folder / PACKED
         if not self.path.exists() and packed.exists():
             kept = b"".join(line + b"\n" for line, broken in _lines(packed) if not broken)
@@ -237,7 +237,13 @@ def drifts(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file so that it is whole or absent, also after a kill or a power cut."""
+    """Writes a file so that it is whole or absent, also after a kill or a power cut.
+
+    Raises:
+        OSError: it cannot be written, or its folder is a part of a run and a link.
+    """
+    if path.parent.name in PARTS:
+        _refuse_link(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -249,6 +255,11 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():  # its target would be written to
+        raise OSError(f"{path} is a link; remove it, a run follows none there")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -140,6 +140,9 @@ def _result(result: Mapping[str, Any]) -> None:
         if not _is_metric(metric):
             raise Spoilt(f"its metric {clean(name, 40)} has neither a finite value nor a reason")
         _text(metric.get("missing", ""), f"metrics.{name}")
+    bounds = result.get("bounds", [])
+    if not isinstance(bounds, list) or not all(isinstance(name, str) for name in bounds):
+        raise Spoilt("its bounds are no list of names")
     for name, value in result["nodes"].items():
         _text(name, "nodes")
         if not _is_number(value):

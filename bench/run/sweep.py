@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import psutil
 
 from bench.run.isolation.process_tree import kill, kill_descendants, started, tagged
 from bench.run.isolation.processes import OWNER, PREFIX
+from bench.run.isolation.removal import remove
 
 
 def sweep_left() -> None:
@@ -31,7 +31,7 @@ def sweep_left() -> None:
             kill_descendants(base[0])
             kill([psutil.Process(base[0])])
         kill(tagged(folder.name))
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
 
 
 def _folders() -> Iterator[Path]:

@@ -18,8 +18,10 @@ def to_array(table: "pd.DataFrame | np.ndarray", names: Sequence[str]) -> np.nda
     """The columns `names` of a table, in that order, as float64 [N, D].
 
     Raises:
-        ValueError: a column is missing or lacks a value, or an array has another number of columns.
+        ValueError: a column is missing, lacks a value, or holds dates or complex numbers; or an
+            array has another number of columns or masked values.
     """
+    _refuse_others(table)
     if isinstance(table, np.ndarray) or not hasattr(table, "columns"):
         rows = np.asarray(table, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != len(names):
@@ -29,6 +31,15 @@ def to_array(table: "pd.DataFrame | np.ndarray", names: Sequence[str]) -> np.nda
     if missing:
         raise ValueError(f"unknown columns: the table lacks {', '.join(map(str, missing))}")
     return whole(table[list(names)].to_numpy(dtype=np.float64, na_value=np.nan, copy=True), names)
+
+
+def _refuse_others(table: "pd.DataFrame | np.ndarray") -> None:
+    """Raises where float64 would hold something else than the table does."""
+    if np.ma.is_masked(table):
+        raise ValueError("an array has masked values; fill them")
+    dtypes = table.dtypes if hasattr(table, "dtypes") else [np.asarray(table).dtype]
+    if odd := [dtype for dtype in dtypes if dtype.kind in "cMm"]:
+        raise ValueError(f"expected numbers, got {odd[0]}")
 
 
 def whole(rows: np.ndarray, names: Sequence[str]) -> np.ndarray:

@@ -13,7 +13,7 @@ from bench.cli.parser import main
 from bench.run.records import LAUNCHES, PACKED
 from bench.run.shape import canonical, sha_of
 from tests.cli.test_cli import fails_with
-from tests.made_rows import record, write
+from tests.made_rows import SETTINGS, record, write
 
 
 @pytest.fixture
@@ -52,6 +52,16 @@ def colour(one):
     one["sha"] = sha_of(one["key"], one["result"])
 
 
+def sealed(part, **changes):
+    """Changes a part of each record and seals it again."""
+
+    def change(one):
+        one[part].update(changes)
+        one["sha"] = sha_of(one["key"], one["result"])
+
+    return lambda folder: rewrite(folder, change)
+
+
 def linked(folder, name):
     path = folder / name
     kept = folder.parent / "elsewhere"
@@ -78,6 +88,23 @@ WRONG = {
     "an edited table": (edited_table, "noise.md says something else"),
     "a further table": (lambda f: (f / "tables" / "x.md").write_text(""), "x.md is no table of"),
     "colours": (lambda f: rewrite(f, colour), "line 1: its text"),
+    "bounds that are none": (sealed("result", bounds=5), "line 1: its bounds are no list"),
+    "no settings": (
+        sealed("key", settings={}),
+        "line 1: the settings of a lorch task lack variant",
+    ),
+    "an empty setting": (
+        sealed("key", settings={**SETTINGS, "d": None, "index": 0, "seed": 0}),
+        "line 1: axis d takes numbers, not None",
+    ),
+    "an error out of measure": (
+        sealed("result", metrics={"noise": {"version": "1", "value": 1e308}}),
+        "line 1: its metric noise is above 1e+100",
+    ),
+    "versions that are none": (
+        lambda f: launches(f, lambda told: first(told, versions=[1])),
+        "launch 0 lacks",
+    ),
     "an unknown launch": (
         lambda f: rewrite(f, lambda one: one["run"].update(launch=7)),
         "run.json has no launch",

@@ -26,6 +26,10 @@ AT_IMPORT = {
     ),
     "kills_its_parent": ("error", "import os; os.kill(os.getppid(), 9)"),
     "recurses": ("error", "f = lambda: f()\nf()"),
+    "says_a_huge_number": (
+        "error",
+        "from tests.fake_methods.frames import says_a_huge_number as says\nsays()",
+    ),
     "writes_rubbish": (
         "error",
         "from tests.fake_methods.frames import write_everywhere as write\nwrite(b'rubbish' * 1000)",

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from tests.fake_methods.registered import ends
+from tests.fake_methods.registered import ancestors, ends, is_a_cell
 
 
 @ends("error")
@@ -41,6 +41,11 @@ def RaisesUnprintable():
 @ends("error")
 def RaisesKeyboardInterrupt():
     raise KeyboardInterrupt
+
+
+@ends("error")
+def RaisesGeneratorExit():
+    raise GeneratorExit
 
 
 @ends("error")
@@ -93,3 +98,9 @@ def KillsItsParent():
 @ends("error")
 def IsOverItsSeconds():
     os.kill(os.getpid(), signal.SIGXCPU)
+
+
+@ends("ok")
+def SuspendsItsBase():
+    if is_a_cell():
+        ancestors()[-1].suspend()

@@ -8,7 +8,7 @@ import sys
 import time
 
 from baselines.linear import Linear
-from tests.fake_methods.registered import ends
+from tests.fake_methods.registered import ends, is_a_cell
 
 
 def connections():
@@ -91,3 +91,20 @@ def AnswersUnderAnotherName():
         return real(self, header, arrays)
 
     Fitting._answer = renamed
+
+
+@ends("timeout")
+def Drips():
+    if is_a_cell():
+        write_everywhere(struct.pack("!4sIQ", b"SCM\x01", 100, 2**28))
+        while True:
+            write_everywhere(b" ")
+            time.sleep(0.01)
+
+
+def says_a_huge_number():
+    """As a method's process does that was imported."""
+    said = {"kind": "imported", "version": "1", "role": "baseline", "noise_space": "additive"}
+    said |= {"settings": {"a": 10**400}, "checkpoint": "", "pretrain_s": None}
+    header = json.dumps({**said, "sees_problem": False}).encode()
+    write_everywhere(struct.pack("!4sIQ", b"SCM\x01", len(header), 0) + header)

@@ -109,3 +109,10 @@ def LimitsFiles():
 @ends("ok")
 def IgnoresDeadChildren():
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+@ends("ok")
+def NestsFolders():
+    for _ in range(1500):
+        os.mkdir("d")
+        os.chdir("d")

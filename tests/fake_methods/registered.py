@@ -5,6 +5,8 @@ Each rogue does what it does when it is fitted, then fits as `Linear` does.
 
 import sys
 
+import psutil
+
 from baselines.linear import Linear
 
 LEFT = "left by a fake method"
@@ -23,6 +25,19 @@ class Spoilt:
 
     def generate(self, u, do=None):
         return self.spoil(self.scm.generate(u, do))
+
+
+def ancestors():
+    """This process and those above it up to the base, of which all are forks."""
+    found = [psutil.Process()]
+    while found[-1].parent().cmdline() == found[0].cmdline():
+        found.append(found[-1].parent())
+    return found
+
+
+def is_a_cell():
+    """Not a warm-up, which has no method's process above it."""
+    return len(ancestors()) > 2
 
 
 def ends(status):

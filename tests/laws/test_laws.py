@@ -62,3 +62,9 @@ def test_one_law_is_asked_by_its_name():
     assert dict(check("linear", ["pickles"])) == {"pickles": ""}
     with pytest.raises(ValueError, match="unknown law pickle; there are keeps shape and index,"):
         list(check("linear", ["pickle"]))
+
+
+@pytest.mark.parametrize("kind", ["LeavesZero", "RaisesGeneratorExit"])
+def test_a_method_that_exits_breaks_its_laws(kind):
+    ((_, why),) = check(f"tests.fake_methods.dying:{kind}", ["pickles"])
+    assert why.startswith(("SystemExit", "GeneratorExit"))

@@ -1,8 +1,11 @@
 """Frames: what is whole arrives, what is not never hangs, never is believed."""
 
+import contextlib
 import json
 import socket
 import struct
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -66,6 +69,27 @@ def test_half_a_frame_ends_after_a_while_and_an_end_at_once(ends, monkeypatch):
     other.close()
     with pytest.raises(Closed):
         here.receive()
+
+
+def test_a_frame_that_comes_in_drips_is_ticked_too(ends):
+    here, other = ends
+    ticks = iter(range(2))
+    other.sendall(PREFIX.pack(MAGIC, 2**19, 0))
+
+    def drip():
+        with contextlib.suppress(OSError):
+            while True:
+                other.sendall(b" ")
+                time.sleep(0.005)
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    try:
+        with pytest.raises(StopIteration):
+            here.receive(lambda: next(ticks))
+    finally:
+        here.close()
+        dripping.join()
 
 
 def test_whatever_a_tick_raises_ends_the_waiting(ends):

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from bench.run.records import (
     FILE,
     PACKED,
+    PARTS,
     SPOILT_FILE,
     RecordFile,
     read_launches,
     read_records,
     write_launches,
+    write_text,
 )
 from bench.run.shape import LINE_MOST, Spoilt, canonical, clean, sha_of
 from tests.run.made_records import made
@@ -205,6 +207,18 @@ def test_launches_are_read_back_and_rubbish_is_none(tmp_path):
 def test_text_from_anywhere_becomes_one_short_printable_line():
     assert clean("a\nb\t c\x1b[31m \ud800 d") == "a b c [31m ? d"
     assert len(clean("x" * 10**6)) == 2000
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_link_in_place_of_a_folder_of_a_run_is_refused_and_not_followed(part, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / part).symlink_to(tmp_path / "mine")
+    with pytest.raises(OSError, match=f"{part} is a link; remove it"):
+        RecordFile(tmp_path / "run")
+    with pytest.raises(OSError, match=f"{part} is a link; remove it"):
+        write_text(tmp_path / "run" / part / "a.txt", "")
+    assert not list((tmp_path / "mine").iterdir())
 
 
 @pytest.mark.parametrize("name", [FILE, "logs/spoilt-lines.txt"])

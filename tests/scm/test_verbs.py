@@ -8,6 +8,7 @@ from bench.loaded import complete
 from bench.registry import load_method
 from bench.scm.base import AdditiveSCM
 from bench.scm.do import Draw, Scale, Shift
+from bench.scm.verbs import to_array
 from bench.task import Dataset
 
 FIVE = tuple("abcde")
@@ -124,3 +125,18 @@ class Cast:
 def test_draws_of_two_nodes_are_two_draws():
     drawn = doubling().sample(2000, {name: Draw("normal", 0, 1) for name in "ab"}, seed=1)
     assert abs(drawn[["a", "b"]].corr().loc["a", "b"]) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (lambda x: x + 1j, "expected numbers, got complex128"),
+        (lambda x: pd.DataFrame(x, columns=["a", "b"]) + 1j, "expected numbers, got complex128"),
+        (lambda x: x.astype("datetime64[ns]"), "expected numbers, got datetime64"),
+        (lambda x: pd.DataFrame(x, columns=["a", "b"], dtype="timedelta64[ns]"), "got timedelta64"),
+        (lambda x: np.ma.masked_array(x, mask=x > 0), "an array has masked values"),
+    ],
+)
+def test_what_is_no_number_is_not_taken_for_one(odd, message):
+    with pytest.raises(ValueError, match=message):
+        to_array(odd(np.ones((3, 2))), ["a", "b"])

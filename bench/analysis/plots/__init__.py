@@ -37,6 +37,10 @@ def _corrupted(frame: pd.DataFrame) -> bool:
     return corrupted and "graph_distance" in set(frame["metric"])
 
 
+def _scored(frame: pd.DataFrame) -> bool:
+    return len(errors.bar_numbers(frame)) > 0  # the truth alone has nothing to show
+
+
 def _many(frame: pd.DataFrame) -> bool:
     return errors.bar_numbers(frame)["panel"].nunique() > MANY
 
@@ -46,7 +50,8 @@ PLOTS: dict[str, Kind] = {
         "Mean error by method and setting, all d together; whiskers are one standard error.",
         errors.bar_numbers,
         errors.draw_bars,
-        lambda frame: True,
+        _scored,
+        needs="errors of a method",
     ),
     "d": Kind(
         "Error against the number of nodes; bars are standard errors.",
@@ -122,7 +127,8 @@ PLOTS: dict[str, Kind] = {
         "Error against time; the line joins the methods that no faster one matches.",
         errors.costs,
         errors.draw_runtime,
-        lambda frame: True,
+        _scored,
+        needs="errors of a method",
     ),
     "ranks": Kind(
         "Mean ranks over the SCMs that all methods have, 1 the best; bars join methods that "

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,6 +13,7 @@ from bench.analysis.results import DRAWS, axes_of, measured, methods_of, metrics
 from bench.analysis.stats import mean_se
 from bench.analysis.table import split
 from bench.metrics import METRICS
+from bench.run.records import write_bytes, write_text
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,14 @@ def _readable(value: object) -> object:
 
 def save(drawing: Drawing, folder: Path, name: str) -> list[Path]:
     """Writes PNG, PDF and the CSV behind both."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{form}" for form in ("png", "pdf", "csv")]
-    drawing.figure.savefig(paths[0], dpi=130)
-    drawing.figure.savefig(paths[1], metadata={"CreationDate": None}, dpi=200)
-    drawing.numbers.to_csv(paths[2], index=False, float_format="%.6g")
+    forms: dict[str, dict[str, Any]] = {"png": {"dpi": 130}}
+    forms["pdf"] = {"dpi": 200, "metadata": {"CreationDate": None}}
+    paths = [folder / f"{name}.{form}" for form in (*forms, "csv")]
+    for path, (form, settings) in zip(paths, forms.items(), strict=False):
+        drawn = BytesIO()
+        drawing.figure.savefig(drawn, format=form, **settings)
+        write_bytes(path, drawn.getvalue())
+    write_text(paths[-1], drawing.numbers.to_csv(index=False, float_format="%.6g"))
     return paths
 
 

@@ -132,9 +132,9 @@ def _commit(launch: Mapping[str, Any]) -> str:
     return f"{str(launch.get('commit', ''))[:12]}{dirty}"
 
 
-def _versions(versions: Mapping[str, str] | str) -> str:
-    if isinstance(versions, str):
-        return versions
+def _versions(versions: object) -> str:
+    if not isinstance(versions, Mapping):
+        return str(versions or "")
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 

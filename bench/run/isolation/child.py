@@ -9,7 +9,6 @@ import contextlib
 import faulthandler
 import gc
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -27,6 +26,7 @@ from bench.run.isolation.children import Children, adopt_orphans, say_to, tie_to
 from bench.run.isolation.fitting import Fitting, failure, introduce, warm_up
 from bench.run.isolation.frames import Broken, Channel, Closed, Header
 from bench.run.isolation.process_tree import kill_descendants, threads
+from bench.run.isolation.removal import remove
 from bench.run.isolation.sandbox import preserved_state
 from bench.run.isolation.scorer import Scorer
 
@@ -172,7 +172,7 @@ def main() -> None:
     finally:
         if getpid() == me:
             kill_descendants(me)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(Path(folder))
         _exit(0)
 
 

@@ -123,7 +123,11 @@ class Channel:
 
     def _read(self, size: int, tick: Tick, begun: bool = True) -> bytes:
         parts, left, last = [], size, time.monotonic()
+        ticked = last
         while left:
+            if time.monotonic() - ticked > POLL_S:  # what comes in drips never lets a poll time out
+                tick()
+                ticked = time.monotonic()
             if not self._wait(select.POLLIN, tick, once=True):
                 if (begun or left < size) and time.monotonic() - last > STALL_S:
                     raise Broken("an answer ended half-way")

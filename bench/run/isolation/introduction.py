@@ -57,7 +57,7 @@ class Introduction:
         waiting = until(START_S, self.stop)
         try:
             return starter.start(what, header, parent or starter.child, waiting)
-        except (Closed, Broken) as error:
+        except (Closed, Broken, Ended) as error:
             if what == "cell":
                 raise
             said = starter.child.said()

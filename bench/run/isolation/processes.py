@@ -13,7 +13,6 @@ Nothing here imports torch or unpickles what a method's process sends.
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +39,7 @@ from bench.run.isolation.process_tree import (
     started,
     tagged,
 )
+from bench.run.isolation.removal import remove
 from bench.run.job import Ended, Limits
 
 FAMILY_EVERY_S = 1.0
@@ -92,7 +92,7 @@ class Child:
         """Lets go of its connection and removes its files."""
         self.channel.close()
         self.output.unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
 
 class Base:
@@ -142,8 +142,13 @@ class Base:
         return {**os.environ, **ONE_THREAD, **own}
 
     def alive(self) -> bool:
-        """Whether the process can still start others."""
+        """Whether the process lives."""
         return self.process.poll() is None
+
+    def suspended(self) -> bool:
+        """Whether it was stopped, as by SIGSTOP, so that it answers nobody."""
+        found = psutil_of(self.process.pid)
+        return found is not None and found.status() == psutil.STATUS_STOPPED
 
     def start(self, what: str, header: Header, parent: Child, tick: Tick) -> Child:
         """Has a process below it start another: a scorer, a method, or a method's cell.

@@ -29,10 +29,12 @@ class Worker:
     def prepare(self, home: str, device: str) -> Base:
         """A base for methods on a device, starting where there was none."""
         base = self.base
-        if base is None or (base.home, base.device) != (home, device) or not base.alive():
-            self.end()
-            base = self.base = Base(home, device)
-            self.scoring = base if base.forks else Base(home, device)
+        fit = base and (base.home, base.device) == (home, device)
+        if base and fit and base.alive() and not base.suspended():
+            return base
+        self.end()
+        base = self.base = Base(home, device)
+        self.scoring = base if base.forks else Base(home, device)
         return base
 
     def abroad(self, home: str, device: str, python: str) -> Base:

@@ -321,3 +321,8 @@ def test_found_graphs_stand_at_their_distance_beside_the_line_of_edits(tmp_path,
     markers = {lines.get_marker() for axes in figure.axes for lines in axes.lines}
     assert set(keys) == {"graph of order", "graph of r2sort"}
     assert len(set(keys.values())) == 2 and set(keys.values()) <= markers
+
+
+def test_a_run_of_the_truth_alone_has_no_errors_to_draw():
+    needs_a_truth = {"draws"}
+    assert set(kinds_for(made_run(("truth",)))) <= needs_a_truth

@@ -29,12 +29,12 @@ def _floored(frame: pd.DataFrame) -> bool:
 
 
 def _swept(frame: pd.DataFrame, axis: str) -> bool:
-    return axis in axes_of(frame) and frame[axis].nunique() > 1
+    return axis in axes_of(frame) and frame[axis].nunique() > 1 and _scored(frame)
 
 
 def _corrupted(frame: pd.DataFrame) -> bool:
     corrupted = "given" in axes_of(frame) and "corrupt" in set(frame["given"])
-    return corrupted and "graph_distance" in set(frame["metric"])
+    return corrupted and "graph_distance" in set(frame["metric"]) and _scored(frame)
 
 
 def _scored(frame: pd.DataFrame) -> bool:
@@ -105,7 +105,7 @@ PLOTS: dict[str, Kind] = {
         "Error against an axis of the suite's own; bars are standard errors.",
         sweeps.own_numbers,
         sweeps.draw_sweep,
-        lambda frame: sweeps.own_axis(frame) is not None,
+        lambda frame: sweeps.own_axis(frame) is not None and _scored(frame),
         needs="an axis of numbers of its own with several values",
     ),
     "heatmap": Kind(

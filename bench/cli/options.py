@@ -31,8 +31,15 @@ def plain(name: str) -> str:
 
 
 def split(text: str) -> list[str]:
-    """The parts of a text such as a,b,c; empty ones are left out."""
-    return [part for part in text.split(",") if part]
+    """The parts of a text such as a,b,c; empty ones are left out.
+
+    Raises:
+        ValueError: all of several are empty.
+    """
+    parts = [part for part in text.split(",") if part]
+    if text and not parts:
+        raise ValueError(f"{text} names nothing")
+    return parts
 
 
 def axes(settings: Sequence[str]) -> dict[str, str]:

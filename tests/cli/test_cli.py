@@ -96,6 +96,8 @@ def fails_with(capsys, arguments, message):
             "imported: RuntimeError: no way",
         ),
         (["check", "os:path"], "os:path is no class but module"),
+        (["check", "condfip=nowhere"], "no checkpoint at nowhere"),
+        ([*SMOKE, "--methods", ","], ", names nothing"),
         (["check", "os:system"], "os:system is made without arguments, but wants command"),
         (["table", "sachs-paper", "--like", "0"], "no table 0"),
         (["rebuild", "sachs-paper", "--publish", "../x"], "names may contain only letters"),

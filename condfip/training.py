@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,44 @@ class Folder:
         """The averaged weights to use."""
         return self.path / "model.safetensors"
 
+    @property
+    def steps(self) -> int:
+        """How many steps the run has done; -1 where there is none."""
+        return read(self.state)[1].get("step", 0) if self.state.exists() else -1
+
     def save(self, run: Run) -> None:
         """The run and its weights."""
         run.save(self.state)
         run.result().save(self.weights)
+
+    def clear(self) -> None:
+        """Deletes the run and its curve; weights stay until others take their place."""
+        self.state.unlink(missing_ok=True)
+        self.log.unlink(missing_ok=True)
+
+
+def make_room(out: Path, names: Iterable[str], resume: Path | None, anew: bool = False) -> None:
+    """Sees that a training loses no work that is in its folder.
+
+    Args:
+        out: where it will write. names: of the trainees. resume: the folder of the run that it goes
+            on from. anew: whether a run that `out` has is deleted.
+
+    Raises:
+        ValueError: `out` has a run that this one does not go on from, with more steps if it goes on
+            from another folder.
+    """
+    for name in names:
+        mine = Folder(out, name)
+        if anew:
+            mine.clear()
+        if not mine.state.exists() or (resume and resume.resolve() == out.resolve()):
+            continue
+        if resume is None or Folder(resume, name).steps < mine.steps:
+            raise ValueError(
+                f"{mine.state} is a run that this training would replace: --resume {out} goes on "
+                "with it; or name another --out, or delete it"
+            )
 
 
 def train(run: Run, out: Path, device: torch.device, every: int) -> bool:

@@ -48,7 +48,7 @@ def ablate(out: Path, steps: int, names: Mapping[str, Config] = VARIANTS) -> Ite
     yield f"| noise error / floor, n = 100, {steps} steps | " + " | ".join(sets) + " |"
     yield "|---|" + "---|" * len(sets)
     for number, (name, config) in enumerate(names.items()):
-        path = train(replace(config, steps=steps), out / f"variant{number}")[0]
+        path = train(replace(config, steps=steps), out / f"variant{number}", anew=True)[0]
         yield f"| {name} | " + " | ".join(f"{r:.3f}" for r in _ratios(path, bench, sets)) + " |"
 
 

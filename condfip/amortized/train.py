@@ -20,7 +20,7 @@ from condfip.amortized.model import InContextModel
 from condfip.amortized.prior import Tasks, draw_rows, draw_tasks
 from condfip.amortized.weights import Pretrained
 from condfip.run import Record, Run
-from condfip.training import DONE, INTERRUPTED, Folder, resumed
+from condfip.training import DONE, INTERRUPTED, Folder, make_room, resumed
 from condfip.training import train as run_training
 from condfip.validate import every_node, fixed_problems, mean_scores
 
@@ -170,6 +170,7 @@ def train(
     begin: Path | None = None,
     resume: Path | None = None,
     every: int = 1000,
+    anew: bool = False,
 ) -> tuple[Path, int]:
     """Trains until the steps, or the minutes, are over; the checkpoint's path, and the exit code.
 
@@ -177,12 +178,14 @@ def train(
         config: the preset. out: folder of the checkpoint and the log. minutes: of work, 0 where the
             preset's steps decide. seed: of weights and tasks. begin: a checkpoint whose weights a
             new run starts from. resume: the folder of a run to go on from. every: steps between
-            scores on fixed problems.
+            scores on fixed problems. anew: whether a run that is in `out` already is deleted.
 
     Raises:
-        Diverged: too many losses in a row were no numbers. ValueError: nothing to resume.
+        Diverged: too many losses in a row were no numbers. ValueError: nothing to resume, or a run
+            in the folder that would be lost.
     """
     out.mkdir(parents=True, exist_ok=True)
+    make_room(out, [Pretraining.name], resume, anew)
     if resume:
         run = resumed(resume, Pretraining.name, Pretraining.restored)
         run.minutes = minutes or run.minutes

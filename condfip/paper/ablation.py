@@ -76,11 +76,11 @@ def _network(out: Path, encoder: str, decoder: str, steps: int, config: Config) 
 def _trained(
     stage: str, kind: str, out: Path, steps: int, config: Config, encoder: Path | None = None
 ) -> Path:
-    """The networks of a finished training, done now or before."""
+    """The networks of a finished training, done now or before; what is unfinished begins anew."""
     done = out / f"done-{steps}"
     if not done.exists():
         config = config.with_stage(stage, {"steps": steps}, {"mechanisms": KINDS[kind]})
-        if run_plan(Plan((stage,), config, out, encoder=encoder)):
+        if run_plan(Plan((stage,), config, out, encoder=encoder, anew=True)):
             raise KeyboardInterrupt
         done.touch()
     return out / "model.safetensors"

@@ -11,7 +11,7 @@ from condfip.device import pick_device
 from condfip.paper.config import Config
 from condfip.paper.stage import Stage
 from condfip.run import KEPT, Run
-from condfip.training import DONE, INTERRUPTED, Folder, resumed, train
+from condfip.training import DONE, INTERRUPTED, Folder, make_room, resumed, train
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Plan:
         begin: checkpoint whose weights a new run starts from, by default random ones.
         device: by name. minutes: of work in each stage, 0 where its steps decide. seed: of weights
             and data. every: steps between validations. workers: chunks of a step that are computed
-            at once.
+            at once. anew: whether a run that is in `out` already is deleted.
         settings, prior, pooling: what a run that is gone on with has from now on in place of its
             own, "" for its own pooling.
     """
@@ -41,6 +41,7 @@ class Plan:
     seed: int = 0
     every: int = 100
     workers: int = 1
+    anew: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     prior: dict[str, Any] = field(default_factory=dict)
     pooling: str = ""
@@ -50,12 +51,13 @@ def run_plan(plan: Plan) -> int:
     """Trains the planned stages one after the other; returns the exit code.
 
     Raises:
-        ValueError: no such device; a decoder without an encoder; nothing to resume; too little
-            memory, with the number of datasets that fits.
+        ValueError: no such device; a decoder without an encoder; nothing to resume; a run in the
+            folder that would be lost; too little memory, with the number of datasets that fits.
         Diverged: the loss is no longer a number.
     """
     device = pick_device(plan.device)
     plan.out.mkdir(parents=True, exist_ok=True)
+    make_room(plan.out, plan.stages, plan.resume, plan.anew)
     for stage in plan.stages:
         run = prepare(stage, plan, device)
         run.trainee.workers = plan.workers

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from condfip.__main__ import main
 from condfip.checkpoint import Checkpoint, build, describe, load, read, write
 from condfip.paper import train as train_module
 from condfip.paper.config import JOINT, SMALL, SMOKE, STAGES
@@ -202,6 +203,40 @@ def test_a_decoder_wants_a_trained_encoder(tmp_path):
     write_untrained(tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="model.safetensors is untrained"):
         run_plan(plan(tmp_path, stages=("decoder",)))
+
+
+SMALLEST = ["--preset", "smoke", "--steps", "1"]
+
+
+@pytest.mark.parametrize("stage", ["joint", "both", "decoder", "amortized"])
+def test_a_training_does_not_replace_the_run_of_its_folder(tmp_path, capsys, stage):
+    name = "decoder" if stage == "both" else stage  # found before the encoder is trained
+    state = tmp_path / f"{name}.run.safetensors"
+    state.write_bytes(b"hours of work")
+    assert main(["train", stage, *SMALLEST, "--out", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert f"{state} is a run that" in told and f"--resume {tmp_path} goes on" in told
+    assert told.count("\n") == 1 and {p.name for p in tmp_path.glob("*.*")} <= {state.name, ".lock"}
+    assert state.read_bytes() == b"hours of work"
+
+
+def test_going_on_from_elsewhere_replaces_no_longer_run(tmp_path):
+    short, long = tmp_path / "short", tmp_path / "long"
+    run_plan(plan(short, stages=("joint",)))
+    run_plan(plan(long, stages=("joint",), resume=short, settings={"steps": 5}))
+    run_plan(plan(long, stages=("joint",), resume=long, settings={"steps": 6}))
+    with pytest.raises(ValueError, match="goes on with it; or name another --out"):
+        run_plan(plan(long, stages=("joint",), resume=short))
+    assert Folder(long, "joint").steps == 6
+    assert run_plan(plan(short, stages=("joint",), resume=long)) == 0
+
+
+def test_an_ablation_begins_anew_where_it_was_interrupted(tmp_path):
+    run_plan(plan(tmp_path, stages=("encoder",)))
+    (tmp_path / "encoder.csv").write_text("of the former run\n")
+    assert run_plan(plan(tmp_path, stages=("encoder",), anew=True)) == 0
+    assert load(tmp_path / "model.safetensors").stages["encoder"]["steps"] == 4
+    assert "former" not in (tmp_path / "encoder.csv").read_text()
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from condfip.checkpoint import read, write
 from condfip.device import keep_memory
+from condfip.lock import only_training_in
 from condfip.run import Run, T, worked
 from condfip.stops import Stops
 
@@ -61,8 +63,11 @@ class Folder:
         self.log.unlink(missing_ok=True)
 
 
-def make_room(out: Path, names: Iterable[str], resume: Path | None, anew: bool = False) -> None:
-    """Sees that a training loses no work that is in its folder.
+@contextmanager
+def room(
+    out: Path, names: Iterable[str], resume: Path | None, anew: bool = False
+) -> Iterator[None]:
+    """Makes and holds the folder of a training, which may lose no work that is there.
 
     Args:
         out: where it will write. names: of the trainees. resume: the folder of the run that it goes
@@ -70,19 +75,25 @@ def make_room(out: Path, names: Iterable[str], resume: Path | None, anew: bool =
 
     Raises:
         ValueError: `out` has a run that this one does not go on from, with more steps if it goes on
-            from another folder.
+            from another folder; or another training is writing to it.
     """
-    for name in names:
-        mine = Folder(out, name)
-        if anew:
-            mine.clear()
-        if not mine.state.exists() or (resume and resume.resolve() == out.resolve()):
-            continue
-        if resume is None or Folder(resume, name).steps < mine.steps:
-            raise ValueError(
-                f"{mine.state} is a run that this training would replace: --resume {out} goes on "
-                "with it; or name another --out, or delete it"
-            )
+    with only_training_in(out):
+        for name in names:
+            _make_room(out, name, resume, anew)
+        yield
+
+
+def _make_room(out: Path, name: str, resume: Path | None, anew: bool) -> None:
+    mine = Folder(out, name)
+    if anew:
+        mine.clear()
+    if not mine.state.exists() or (resume and resume.resolve() == out.resolve()):
+        return
+    if resume is None or Folder(resume, name).steps < mine.steps:
+        raise ValueError(
+            f"{mine.state} is a run that this training would replace: --resume {out} goes on "
+            "with it; or name another --out, or delete it"
+        )
 
 
 def train(run: Run, out: Path, device: torch.device, every: int) -> bool:

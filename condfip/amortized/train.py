@@ -20,7 +20,7 @@ from condfip.amortized.model import InContextModel
 from condfip.amortized.prior import Tasks, draw_rows, draw_tasks
 from condfip.amortized.weights import Pretrained
 from condfip.run import Record, Run
-from condfip.training import DONE, INTERRUPTED, Folder, make_room, resumed
+from condfip.training import DONE, INTERRUPTED, Folder, resumed, room
 from condfip.training import train as run_training
 from condfip.validate import every_node, fixed_problems, mean_scores
 
@@ -182,20 +182,26 @@ def train(
 
     Raises:
         Diverged: too many losses in a row were no numbers. ValueError: nothing to resume, or a run
-            in the folder that would be lost.
+            in the folder that would be lost, or another training in it.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    make_room(out, [Pretraining.name], resume, anew)
+    with room(out, [Pretraining.name], resume, anew):
+        run = _prepare(config, minutes, seed, begin, resume)
+        done = run_training(run, out, torch.device("cpu"), every)
+    return Folder(out, Pretraining.name).weights, DONE if done else INTERRUPTED
+
+
+def _prepare(
+    config: Config, minutes: float, seed: int, begin: Path | None, resume: Path | None
+) -> Run[Pretraining]:
+    """The run to go on with, or a fresh one."""
     if resume:
         run = resumed(resume, Pretraining.name, Pretraining.restored)
         run.minutes = minutes or run.minutes
-    else:
-        torch.manual_seed(seed)
-        model, history = InContextModel(config.model), {}
-        if begin:
-            tensors, header, _ = checkpoint.read(begin)
-            checkpoint.fill(model, tensors, begin)
-            history = header["history"]
-        run = Run.start(Pretraining(config, model, seed, history), minutes=minutes)
-    done = run_training(run, out, torch.device("cpu"), every)
-    return Folder(out, Pretraining.name).weights, DONE if done else INTERRUPTED
+        return run
+    torch.manual_seed(seed)
+    model, history = InContextModel(config.model), {}
+    if begin:
+        tensors, header, _ = checkpoint.read(begin)
+        checkpoint.fill(model, tensors, begin)
+        history = header["history"]
+    return Run.start(Pretraining(config, model, seed, history), minutes=minutes)

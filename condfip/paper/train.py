@@ -11,7 +11,7 @@ from condfip.device import pick_device
 from condfip.paper.config import Config
 from condfip.paper.stage import Stage
 from condfip.run import KEPT, Run
-from condfip.training import DONE, INTERRUPTED, Folder, make_room, resumed, train
+from condfip.training import DONE, INTERRUPTED, Folder, resumed, room, train
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,24 @@ def run_plan(plan: Plan) -> int:
 
     Raises:
         ValueError: no such device; a decoder without an encoder; nothing to resume; a run in the
-            folder that would be lost; too little memory, with the number of datasets that fits.
+            folder that would be lost, or another training in it; too little memory, with the number
+            of datasets that fits.
         Diverged: the loss is no longer a number.
     """
     device = pick_device(plan.device)
-    plan.out.mkdir(parents=True, exist_ok=True)
-    make_room(plan.out, plan.stages, plan.resume, plan.anew)
-    for stage in plan.stages:
-        run = prepare(stage, plan, device)
-        run.trainee.workers = plan.workers
-        name = run.trainee.config.name
-        print(f"{stage}: {name} preset on {device}, into {plan.out}", flush=True)
-        check_memory(run.trainee, device)
-        if not train(run, plan.out, device, plan.every):
-            return INTERRUPTED
-    return DONE
+    with room(plan.out, plan.stages, plan.resume, plan.anew):
+        done = all(_train_stage(stage, plan, device) for stage in plan.stages)
+    return DONE if done else INTERRUPTED
+
+
+def _train_stage(stage: str, plan: Plan, device: torch.device) -> bool:
+    """Whether the stage came to its end."""
+    run = prepare(stage, plan, device)
+    run.trainee.workers = plan.workers
+    name = run.trainee.config.name
+    print(f"{stage}: {name} preset on {device}, into {plan.out}", flush=True)
+    check_memory(run.trainee, device)
+    return train(run, plan.out, device, plan.every)
 
 
 def prepare(stage: str, plan: Plan, device: torch.device) -> Run[Stage]:

@@ -9,6 +9,7 @@ import torch
 
 from condfip.__main__ import main
 from condfip.checkpoint import Checkpoint, build, describe, load, read, write
+from condfip.lock import only_training_in
 from condfip.paper import train as train_module
 from condfip.paper.config import JOINT, SMALL, SMOKE, STAGES
 from condfip.paper.stage import Stage
@@ -218,6 +219,24 @@ def test_a_training_does_not_replace_the_run_of_its_folder(tmp_path, capsys, sta
     assert f"{state} is a run that" in told and f"--resume {tmp_path} goes on" in told
     assert told.count("\n") == 1 and {p.name for p in tmp_path.glob("*.*")} <= {state.name, ".lock"}
     assert state.read_bytes() == b"hours of work"
+
+
+@pytest.mark.parametrize("stage", ["joint", "amortized"])
+def test_a_second_training_in_a_folder_is_refused_until_the_first_ends(tmp_path, capsys, stage):
+    command = ["train", stage, *SMALLEST, "--out", str(tmp_path)]
+    with only_training_in(tmp_path):
+        assert main(command) == 1
+        told = capsys.readouterr().err
+        assert f"another training is writing to {tmp_path}" in told and told.count("\n") == 1
+        with only_training_in(tmp_path / "other"):
+            pass
+    assert main(command) == 0
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path, capsys):
+    (tmp_path / ".lock").symlink_to(tmp_path / "elsewhere")
+    assert main(["train", "joint", *SMALLEST, "--out", str(tmp_path)]) == 1
+    assert ".lock" in capsys.readouterr().err and not (tmp_path / "elsewhere").exists()
 
 
 def test_going_on_from_elsewhere_replaces_no_longer_run(tmp_path):

@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from condfip.device import pick_device
-from condfip.layout import built, check_fit, check_layout, check_settings
+from condfip.layout import built, check_fit, check_layout, check_settings, is_count
 from condfip.paper.config import JOINT, NETWORKS, POOLINGS, STAGES, Config, ModelConfig
 from condfip.paper.former import FormerModel, renamed
 from condfip.paper.model import CondFiPModel
@@ -141,11 +140,14 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
 
 
 def is_history(stages: Any) -> bool:
-    """Whether {stage: {word: value}} says of each stage how many seconds it took."""
+    """Whether {stage: {word: value}} says of each stage how many seconds it took.
+
+    Other counts may be missing.
+    """
     return isinstance(stages, dict) and all(
         isinstance(told, dict)
-        and type(told.get("seconds")) in (int, float)
-        and 0 <= told["seconds"] < inf
+        and is_count(told.get("seconds"))
+        and all(is_count(told.get(name, 0)) for name in ("steps", "datasets", "tasks"))
         for told in stages.values()
     )
 

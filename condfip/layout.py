@@ -17,10 +17,11 @@ from torch import Tensor, nn
 HEADER_MOST, TENSORS_MOST, DIMENSIONS_MOST, NAME_MOST = 2**22, 2**14, 8, 200
 WHOLE_MOST = 2**40  # of steps, rows, widths; memory is taken once shapes fit
 COUNTS = ("layers", "rounds")  # sizes that each cost a module: no more than there are tensors
+POSITIVE = ("batch", "chunk", "steps", "tasks", "numbers")
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
 BYTES |= {"BOOL": 1}
 META = "__metadata__"
-UNBUILT = (TypeError, ValueError, RuntimeError, KeyError, ArithmeticError, MemoryError)
+UNBUILT = (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError, MemoryError)
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -125,6 +126,8 @@ def check_settings(config: Any, tensors: int, path: Path) -> None:
             raise ValueError(f"{path}: its {field.name} is {ascii(value)[:40]}")
         elif field.name.endswith(COUNTS) and value > tensors:
             raise ValueError(f"{path}: {value} {field.name} with {tensors} tensors")
+        elif field.name in POSITIVE and value < 1:
+            raise ValueError(f"{path}: its {field.name} is {value}")
 
 
 def _is_like(value: Any, default: Any) -> bool:
@@ -135,6 +138,11 @@ def _is_like(value: Any, default: Any) -> bool:
     if type(default) is int and type(value) is int:
         return 0 <= value <= WHOLE_MOST
     return type(value) is type(default)
+
+
+def is_count(value: Any, whole: bool = False) -> bool:
+    """Whether something from a header says how many there were, or how long it took."""
+    return type(value) in ((int,) if whole else (int, float)) and 0 <= value <= WHOLE_MOST
 
 
 def built(make: Callable[[], M], tensors: Mapping[str, Tensor], path: Path) -> M:

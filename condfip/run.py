@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from condfip.checkpoint import fill, read, write
+from condfip.checkpoint import fill, write
 from condfip.device import device_name
-
-KEPT = ("minutes", "step", "datasets", "seconds", "begun")  # of a run, in the header of its file
+from condfip.layout import UNBUILT
+from condfip.moments import moments
+from condfip.saved import KEPT, Saved
 
 
 class Diverged(ArithmeticError):
@@ -236,35 +237,28 @@ class Run(Generic[T]):
         write(path, tensors, self.trainee.header | {name: getattr(self, name) for name in KEPT})
 
     @classmethod
-    def load(cls, path: Path, restored: Callable[[dict[str, Any]], T]) -> Self:
+    def load(cls, path: Path, restored: Callable[[Saved], T]) -> Self:
         """A run as `save` left it.
 
         Args:
-            path: of the file. restored: makes the trainee, weights aside, from its header.
+            path: of the file. restored: makes the trainee, weights aside, from what was saved.
 
         Raises:
-            ValueError: see `condfip.checkpoint.read`; or the file holds weights alone.
+            ValueError: see `Saved.read`; or what the file says is not of a run, or does not fit.
         """
-        tensors, header, _ = read(path)
-        if "step" not in header:
-            raise ValueError(f"{path} holds weights, not a run to go on with")
-        counts = {name: header.get(name, 0) for name in KEPT}
-        run = cls.start(restored(header), **counts)
+        saved = Saved.read(path)
+        counts, trainee = saved.counts, restored(saved)
+        try:
+            run = cls.start(trainee, **counts)
+        except UNBUILT as error:
+            raise saved.wrong(f"no optimiser for it, {ascii(str(error))[:80]}") from None
         renamed = getattr(run.trainee, "renamed", dict)
-        fill(run.trainee.model, renamed(below("model.", tensors)), path)
-        fill(run.average, renamed(below("average.", tensors)), path)
+        fill(run.trainee.model, renamed(saved.below("model.")), path)
+        fill(run.average, renamed(saved.below("average.")), path)
         for number, optimiser in enumerate(run.optimisers):
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in below(f"optimiser.{number}.", tensors).items():
-                key, field_name = name.split(".")
-                state.setdefault(int(key), {})[field_name] = tensor
+            state = moments(saved, number, optimiser)
             optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
         return run
-
-
-def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin so, without the prefix."""
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def commit() -> str:

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condfip.checkpoint import read, write
+from condfip.checkpoint import write
 from condfip.device import keep_memory
 from condfip.lock import only_training_in
 from condfip.run import Run, T, worked
+from condfip.saved import Saved
 from condfip.stops import Stops
 
 DONE, INTERRUPTED = 0, 130
@@ -50,7 +51,7 @@ class Folder:
     @property
     def steps(self) -> int:
         """How many steps the run has done; -1 where there is none."""
-        return read(self.state)[1].get("step", 0) if self.state.exists() else -1
+        return Saved.read(self.state).counts["step"] if self.state.exists() else -1
 
     def save(self, run: Run) -> None:
         """The run and its weights."""
@@ -125,19 +126,22 @@ def train(run: Run, out: Path, device: torch.device, every: int) -> bool:
     return True
 
 
-def resumed(folder: Path, name: str, restored: Callable[[dict[str, Any]], T]) -> Run[T]:
+def resumed(folder: Path, name: str, restored: Callable[[Saved], T]) -> Run[T]:
     """The run of a folder, as it was saved.
 
     Args:
         folder: of the run. name: of the trainee. restored: see `Run.load`.
 
     Raises:
-        ValueError: there is none; see `Run.load`.
+        ValueError: there is none, or one of another name; see `Run.load`.
     """
     state = Folder(folder, name).state
     if not state.exists():
         raise ValueError(f"{folder} has no run to resume")
-    return Run.load(state, restored)
+    run = Run.load(state, restored)
+    if run.trainee.name != name:
+        raise ValueError(f"{state} is a run of {run.trainee.name}, not of {name}")
+    return run
 
 
 def keep(folder: Path, out: Path) -> Iterator[Path]:
@@ -153,13 +157,13 @@ def keep(folder: Path, out: Path) -> Iterator[Path]:
     if not states:
         raise ValueError(f"{folder} has no run to keep")
     for state in states:
-        tensors, header, _ = read(state)
-        tensors = _rounded(tensors, "optimiser.")
+        saved = Saved.read(state)
+        header, tensors = saved.header, _rounded(saved.tensors, "optimiser.")
         if _bytes(tensors) > KEPT_BYTES:
             tensors = _rounded(tensors, "average.")
         if _bytes(tensors) > KEPT_BYTES:
             tensors = {k: v for k, v in tensors.items() if not k.startswith("optimiser.")}
-            header = header | {"begun": header["step"]}
+            header = {**header, "begun": saved.counts["step"]}
         if _bytes(tensors) > KEPT_BYTES:
             raise ValueError(f"{state} has weights of more than {KEPT_BYTES / 1e6:.0f} MB")
         write(out / state.name, tensors, header)

@@ -10,7 +10,6 @@ import torch
 from torch import Generator, Tensor, nn
 
 from bench.task import seed_of
-from condfip import checkpoint
 from condfip.amortized.config import Config
 from condfip.amortized.features import ridge
 from condfip.amortized.fit import pieces
@@ -18,8 +17,11 @@ from condfip.amortized.kernel import Hyper, continued, posterior
 from condfip.amortized.method import AmortizedGP
 from condfip.amortized.model import InContextModel
 from condfip.amortized.prior import Tasks, draw_rows, draw_tasks
-from condfip.amortized.weights import Pretrained
+from condfip.amortized.weights import Pretrained, load
+from condfip.checkpoint import fill, is_history
+from condfip.layout import built
 from condfip.run import Record, Run
+from condfip.saved import Saved
 from condfip.training import DONE, INTERRUPTED, Folder, resumed, room
 from condfip.training import train as run_training
 from condfip.validate import every_node, fixed_problems, mean_scores
@@ -113,10 +115,20 @@ class Pretraining:
     patience = 20
 
     @classmethod
-    def restored(cls, header: dict[str, Any]) -> Self:
-        """From the header of a saved run, with a network to be filled."""
-        config = Config.from_dict(header["config"])
-        return cls(config, InContextModel(config.model), header["seed"], header["history"])
+    def restored(cls, saved: Saved) -> Self:
+        """From a saved run, with a network to be filled.
+
+        Raises:
+            ValueError: the file describes no training of this network.
+        """
+        config = saved.config(Config.from_dict)
+        history: Any = saved.header.get("history")
+        if history != {} and not is_history({cls.name: history}):
+            raise saved.odd("history")
+        if saved.header.get("stage") != cls.name or config.loss not in LOSSES:
+            raise saved.odd("stage")
+        model = built(lambda: InContextModel(config.model), saved.below("model."), saved.path)
+        return cls(config, model, saved.seed, history)
 
     @property
     def header(self) -> dict[str, Any]:
@@ -201,7 +213,7 @@ def _prepare(
     torch.manual_seed(seed)
     model, history = InContextModel(config.model), {}
     if begin:
-        tensors, header, _ = checkpoint.read(begin)
-        checkpoint.fill(model, tensors, begin)
-        history = header["history"]
+        begun = load(begin)
+        fill(model, begun.model.state_dict(), begin)
+        history = begun.history
     return Run.start(Pretraining(config, model, seed, history), minutes=minutes)

@@ -10,8 +10,9 @@ from torch import Generator, Tensor, nn
 from torch.optim import Adam, Muon, Optimizer
 
 from bench.task import Problem, seed_of
-from condfip.checkpoint import Checkpoint, build
+from condfip.checkpoint import Checkpoint, build, is_history
 from condfip.device import has_bfloat16
+from condfip.layout import built
 from condfip.paper.config import Config, StageConfig
 from condfip.paper.decoder import Targets
 from condfip.paper.former import renamed
@@ -21,6 +22,7 @@ from condfip.paper.model import CondFiPModel
 from condfip.paper.replicas import Replicas
 from condfip.prior import Batch, draw_batch
 from condfip.run import Record
+from condfip.saved import Saved
 from condfip.validate import every_node, fixed_problems, mean_scores
 
 ENCODER_WEIGHT = 0.5  # of the encoder's loss where both networks are trained together
@@ -134,11 +136,21 @@ class Stage:
     patience = 0
 
     @classmethod
-    def restored(cls, header: dict[str, Any], device: torch.device) -> Self:
-        """From the header of a saved run, with networks to be filled."""
-        config = Config.from_dict(header["config"])
-        model = build(config.model).to(device)
-        return cls(header["stage"], config, model, header["seed"], header["history"])
+    def restored(cls, saved: Saved, device: torch.device) -> Self:
+        """From a saved run, with networks to be filled.
+
+        Raises:
+            ValueError: the file describes no stage of these networks.
+        """
+        name, config = saved.header.get("stage"), saved.config(Config.from_dict)
+        if not isinstance(name, str) or name not in LOSSES:
+            raise saved.odd("stage")
+        history: Any = saved.header.get("history")
+        if not is_history(history) or not history.keys() <= LOSSES.keys():
+            raise saved.odd("history")
+        tensors = renamed(saved.below("model."))
+        model = built(lambda: build(config.model), tensors, saved.path).to(device)
+        return cls(name, config, model, saved.seed, history)
 
     @property
     def header(self) -> dict[str, Any]:

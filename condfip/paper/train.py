@@ -10,7 +10,8 @@ from condfip.checkpoint import Checkpoint, build, load
 from condfip.device import pick_device
 from condfip.paper.config import Config
 from condfip.paper.stage import Stage
-from condfip.run import KEPT, Run
+from condfip.run import Run
+from condfip.saved import KEPT
 from condfip.training import DONE, INTERRUPTED, Folder, resumed, room, train
 
 
@@ -77,7 +78,7 @@ def prepare(stage: str, plan: Plan, device: torch.device) -> Run[Stage]:
     if plan.resume:
         names = [s for s in plan.stages if Folder(plan.resume, s).state.exists()]
         if stage in names or not names:
-            run = resumed(plan.resume, stage, lambda header: Stage.restored(header, device))
+            run = resumed(plan.resume, stage, lambda saved: Stage.restored(saved, device))
             run.minutes = plan.minutes or run.minutes
             run = pooled(run, plan.pooling or run.trainee.config.model.pooling, device)
             config = run.trainee.config.with_stage(stage, plan.settings, plan.prior)

@@ -12,6 +12,7 @@ from condfip import checkpoint
 from condfip.amortized import weights as amortized
 from condfip.amortized.config import SMOKE as SMALL
 from condfip.amortized.model import InContextModel
+from condfip.amortized.train import Pretraining
 from condfip.checkpoint import (
     DIGEST,
     HEADER,
@@ -24,6 +25,10 @@ from condfip.checkpoint import (
     write,
 )
 from condfip.paper.config import SMOKE
+from condfip.paper.stage import Stage
+from condfip.run import Run
+from condfip.training import resumed
+from tests.condfip.smoke_runs import CPU, start
 
 HUGE = 2**62
 ONE = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
@@ -141,6 +146,87 @@ def test_a_description_that_does_not_fit_takes_no_memory(kind, place, value, who
 def test_a_whole_checkpoint_of_a_stranger_is_read(kind, whole, tmp_path):
     write(tmp_path / "other", *whole[kind])
     assert {"paper": load, "amortized": amortized.load}[kind](tmp_path / "other").sha
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Tensors and header of a run of each kind."""
+    folder = tmp_path_factory.mktemp("runs")
+    begun = Run.start(Pretraining(SMALL, InContextModel(SMALL.model), 0, {}))
+    for name, run in {"joint": start("joint"), "amortized": begun}.items():
+        run.advance(CPU)
+        run.save(folder / name)
+    return {name: read(folder / name)[:2] for name in ("joint", "amortized")}
+
+
+def go_on(path):
+    """Loads a run as its command would."""
+    kind = path.name.partition(".")[0]
+    makers = {"joint": lambda saved: Stage.restored(saved, CPU), "amortized": Pretraining.restored}
+    return resumed(path.parent, kind, makers[kind])
+
+
+ODD = [
+    *(
+        (kind, (name,), value)
+        for kind in ("joint", "amortized")
+        for name in ("step", "seconds", "minutes", "datasets", "begun")
+        for value in ("x", None, -1)
+    ),
+    ("joint", ("step",), 1.5),
+    ("joint", ("begun",), 2),
+    ("joint", ("minutes",), float("nan")),
+    *((kind, ("seed",), "x") for kind in ("joint", "amortized")),
+    *((k, ("history",), v) for k in ("joint", "amortized") for v in (5, [], None)),
+    ("joint", ("history",), {"seconds": 1}),
+    ("joint", ("history",), {"x": {"seconds": 1}}),
+    ("joint", ("history",), {"joint": {"seconds": 1, "steps": "x"}}),
+    ("amortized", ("history",), {"seconds": 1, "tasks": "x"}),
+    *((k, ("stage",), v) for k in ("joint", "amortized") for v in ("zz", "decoder", None, ["x"])),
+    *((kind, ("config",), v) for kind in ("joint", "amortized") for v in (5, {}, None, [])),
+    ("joint", ("config", "encoder", "betas"), 5),
+    ("joint", ("config", "joint", "betas"), [0.9]),
+    ("joint", ("config", "joint", "betas"), [2.0, 2.0]),
+    ("joint", ("config", "joint", "batch"), "x"),
+    ("joint", ("config", "joint", "chunk"), "x"),
+    ("joint", ("config", "joint", "chunk"), 0),
+    ("joint", ("config", "joint", "steps"), 0),
+    ("joint", ("config", "model", "width"), 2**39),
+    ("amortized", ("config", "loss"), "zz"),
+    ("amortized", ("config", "model", "width"), "x"),
+]
+
+
+@pytest.mark.parametrize(("kind", "place", "value"), ODD, ids=str)
+def test_a_run_with_an_odd_header_is_one_line(kind, place, value, runs, tmp_path):
+    tensors, header = runs[kind]
+    header = json.loads(json.dumps(header))
+    part = header
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    write(tmp_path / f"{kind}.run.safetensors", tensors, header)
+    refused(go_on, tmp_path / f"{kind}.run.safetensors")
+
+
+ODD_MOMENTS = {
+    "shape": lambda t: {"optimiser.0.0.exp_avg": torch.zeros(3)},
+    "number": lambda t: {"optimiser.0.0.exp_avg": t["optimiser.0.0.exp_avg"] * torch.nan},
+    "field": lambda t: {"optimiser.0.0.colour": torch.zeros(1)},
+    "parameter": lambda t: {"optimiser.0.9999.exp_avg": torch.zeros(1)},
+    "name": lambda t: {"optimiser.0.first.of.all": torch.zeros(1)},
+}
+
+
+@pytest.mark.parametrize("kind", ["joint", "amortized"])
+@pytest.mark.parametrize("how", ODD_MOMENTS)
+def test_a_run_with_moments_of_another_optimiser_is_one_line(kind, how, runs, tmp_path):
+    tensors, header = runs[kind]
+    path = tmp_path / f"{kind}.run.safetensors"
+    write(path, tensors, header)
+    assert go_on(path).step == 1
+    write(path, tensors | ODD_MOMENTS[how](tensors), header)
+    refused(go_on, path, "its optimiser 0")
 
 
 def test_weights_that_are_no_numbers_are_refused(whole, tmp_path):

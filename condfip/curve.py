@@ -19,7 +19,7 @@ def draw(folder: Path, out: Path) -> Path:
     """Draws each stage's loss and validation scores against time.
 
     Raises:
-        ValueError: the folder has no log.
+        ValueError: the folder has no log, or one that is damaged.
     """
     from matplotlib.figure import Figure
 
@@ -60,9 +60,32 @@ def scaling_figure(logs: dict[str, Path]) -> "Figure":
 
 
 def read(log: Path) -> list[dict[str, str]]:
-    """Reads the rows of a training log."""
-    with log.open(newline="") as file:
-        return list(csv.DictReader(file))
+    """Reads the rows of a training log.
+
+    Raises:
+        ValueError: it has no rows, or one that is not as long as its header, or no numbers.
+    """
+    try:
+        with log.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (csv.Error, UnicodeDecodeError):
+        raise ValueError(f"{log} is no log of a training run: it is no CSV table") from None
+    if not rows or "seconds" not in rows[0]:
+        what = "a column seconds" if rows else "rows"
+        raise ValueError(f"{log} is no log of a training run: it has no {what}")
+    for number, row in enumerate(rows, 1):
+        if not all(map(_is_number, row.values())):
+            raise ValueError(f"{log}: row {number} has not one number for each column")
+    return rows
+
+
+def _is_number(cell: object) -> bool:
+    """Whether a cell is one; those that a row lacks are None, those beyond its end a list."""
+    try:
+        float(cell)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def curve(axes: "Axes", log: Path) -> None:

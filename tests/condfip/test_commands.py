@@ -67,6 +67,27 @@ def test_info_and_plot_tell_of_a_run(weights, tmp_path, capsys):
     assert (tmp_path / "curve.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(
+    "log",
+    [
+        b"",
+        b"\n",
+        b"step,seconds,loss\n",
+        b"1,2.0,0.5\n2,4.0,0.4\n",
+        b"step,seconds,loss\n1,2.0\n",
+        b"step,seconds,loss\n1,2.0,0.5,7\n",
+        b"step,seconds,loss\n1,2.0,low\n",
+        b"step,seconds,loss\n1,2.0,\xff\n",
+        b"step,seconds,loss\n1,2.0," + b"1" * 200_000,
+    ],
+)
+def test_a_damaged_log_is_one_line(tmp_path, capsys, log):
+    (tmp_path / "encoder.csv").write_bytes(log)
+    assert main(["plot", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert str(tmp_path / "encoder.csv") in told and told.count("\n") == 1
+
+
 def test_scaling_draws_the_logs_of_the_shipped_weights(tmp_path):
     logs = {title: SHIPPED.parent / log for title, log in LOGS.items()}
     for axes, log in zip(scaling_figure(logs).axes, logs.values(), strict=True):

@@ -32,14 +32,22 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
 
     Returns:
         The sha256 of the contents.
+
+    Raises:
+        OSError: the file cannot be written, as on a full disk; nothing new is left.
     """
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     text = json.dumps(header, sort_keys=True)
     digest = _digest(tensors, text)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_file(tensors, partial, {HEADER: text, DIGEST: digest})
-    os.replace(partial, path)
+    try:
+        save_file(tensors, partial, {HEADER: text, DIGEST: digest})
+        os.replace(partial, path)
+    except SafetensorError as error:
+        raise OSError(f"cannot write {path}: {ascii(str(error))[1:-1]}") from None
+    finally:
+        partial.unlink(missing_ok=True)
     return digest
 
 

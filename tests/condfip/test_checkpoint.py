@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from condfip.checkpoint import load, read, write
@@ -26,6 +26,32 @@ def test_a_checkpoint_comes_back_as_it_was(weights, tmp_path):
     for one, other in zip(copy.model.parameters(), checkpoint.model.parameters(), strict=True):
         assert torch.equal(one, other)
     assert not list(tmp_path.glob("*.partial"))
+
+
+def no_space(tensors, path, *_):
+    path.write_bytes(b"half of it")
+    raise SafetensorError("No space left on device")
+
+
+def moved_away(*_):
+    raise OSError("moved away")
+
+
+FAILING = {"save_file": (no_space, "No space left"), "os.replace": (moved_away, "moved away")}
+
+
+@pytest.mark.parametrize("what", FAILING)
+def test_a_disk_that_fills_up_is_an_error_that_leaves_the_old_file(tmp_path, monkeypatch, what):
+    path = tmp_path / "a.safetensors"
+    write(path, {"a": torch.zeros(2)}, {})
+    before, (failing, message) = path.read_bytes(), FAILING[what]
+    monkeypatch.setattr(f"condfip.checkpoint.{what}", failing)
+    with pytest.raises(OSError, match=message) as caught:
+        write(path, {"a": torch.ones(2)}, {})
+    assert "\n" not in str(caught.value) and path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    if what == "save_file":
+        assert str(path) in str(caught.value)
 
 
 def broken(weights: Path, path: Path, how: str) -> None:

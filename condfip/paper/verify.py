@@ -5,6 +5,8 @@ A file holds weights, inputs and answers in float64: see `read`.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from condfip.paper.model import CondFiPModel
 
 LIMIT = 1e-9
 PARAMETER = "parameter/"
+UNFIT = (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError)
+UNREADABLE = (*UNFIT, OSError, EOFError, BadZipFile, ZlibError)
 ANSWERS = ("tokens", "encoder_F", "codebook", "position", "condition", "decoder_F")
 
 
@@ -32,8 +36,8 @@ def read(path: Path) -> dict[str, Tensor]:
     try:
         with np.load(path) as arrays:
             found = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is no readable NPZ file: {error}") from None
+    except UNREADABLE as error:
+        raise ValueError(f"{path} is no readable NPZ file: {_line(error)}") from None
     lacking = [n for n in ("adjacency", "context", "queries", "heads", *ANSWERS) if n not in found]
     if lacking:
         raise ValueError(f"{path} lacks {lacking[0]}: it is no file of network answers")
@@ -65,19 +69,28 @@ def differences(path: Path) -> Iterator[tuple[str, float]]:
     """The largest difference of each answer, divided by the largest absolute value published.
 
     Raises:
-        ValueError: see `read`; or the weights are not those of the networks.
+        ValueError: see `read`; or the weights are not those of the networks, or the inputs and
+            answers are of other shapes.
     """
     found = read(path)
     weights = {n.removeprefix(PARAMETER): t for n, t in found.items() if n.startswith(PARAMETER)}
     try:
         model = CondFiPModel(sizes(weights, int(found["heads"]))).double().eval()
         model.load_state_dict({name: t.double() for name, t in weights.items()})
-    except (KeyError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()
-        raise ValueError(f"{path} has weights of other networks: {' '.join(reason)}") from None
-    for name, answer in _answers(model, found).items():
-        gap = (answer - found[name]).abs().max() / found[name].abs().max()
-        yield name, float(gap)
+    except UNFIT as error:
+        raise ValueError(f"{path} has weights of other networks: {_line(error)}") from None
+    try:
+        answers = _answers(model, found)
+        gaps = {
+            n: float((a - found[n]).abs().max() / found[n].abs().max()) for n, a in answers.items()
+        }
+    except UNFIT as error:
+        raise ValueError(f"{path} has no inputs and answers of it: {_line(error)}") from None
+    yield from gaps.items()
+
+
+def _line(error: BaseException) -> str:
+    return ascii(" ".join(str(error).split()))[1:-1][:200]
 
 
 @torch.no_grad()

@@ -82,7 +82,14 @@ def test_a_file_that_is_no_network_is_refused_in_one_line(tmp_path, capsys):
     np.savez(tmp_path / "lacking.npz", **arrays)
     np.savez(tmp_path / "other.npz", x=np.zeros(2))
     (tmp_path / "text.npz").write_text("no arrays")
-    for name in ("lacking", "other", "text", "none"):
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "short.npz").write_bytes(PUBLISHED.read_bytes()[:2000])
+    np.save((tmp_path / "array.npz").open("wb"), np.zeros(2))
+    np.savez(tmp_path / "words.npz", x=np.array(["a"]))
+    np.savez(tmp_path / "shapes.npz", **dict(np.load(PUBLISHED)) | {"context": np.zeros(3)})
+    np.savez(tmp_path / "heads.npz", **dict(np.load(PUBLISHED)) | {"heads": np.zeros(())})
+    odd = ("empty", "short", "array", "words", "shapes", "heads")
+    for name in ("lacking", "other", "text", "none", *odd):
         assert main(["verify", str(tmp_path / f"{name}.npz")]) == 1
         error = capsys.readouterr().err
         assert name in error and error.count("\n") == 1

@@ -12,6 +12,7 @@ import torch
 from bench.scm.prior import SCENARIOS
 from condfip.amortized.commands import add_goals
 from condfip.amortized.config import PRESETS as AMORTIZED_PRESETS
+from condfip.options import THREADS_MOST, count, number, place, seed, threads, whole
 from condfip.paper.config import JOINT, POOLINGS, PRESETS, STAGES
 from condfip.paper.method import SHIPPED
 from condfip.training import RESUME
@@ -39,9 +40,9 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     options = parser().parse_args(arguments)
-    if getattr(options, "threads", 0):
-        torch.set_num_threads(options.threads)
     try:
+        if getattr(options, "threads", 0):
+            torch.set_num_threads(options.threads)
         return options.run(options) or 0
     except (ValueError, MemoryError, ArithmeticError, OSError) as error:
         print(f"condfip: {error}", file=sys.stderr)
@@ -58,36 +59,36 @@ def parser() -> argparse.ArgumentParser:
     _train_options(commands.add_parser("train", help="pretrain Cond-FiP or amortized-gp"))
     _infer_options(commands.add_parser("infer", help="sample from the model of a table"))
     info = commands.add_parser("info", help="what a checkpoint is")
-    info.add_argument("checkpoint", nargs="?", type=Path, default=SHIPPED, help=CHECKPOINT)
+    info.add_argument("checkpoint", nargs="?", type=place, default=SHIPPED, help=CHECKPOINT)
     info.set_defaults(run=run_info)
     verify = commands.add_parser("verify", help="our networks beside answers of the published code")
-    verify.add_argument("file", type=Path, help="NPZ file of weights, inputs and answers")
+    verify.add_argument("file", type=place, help="NPZ file of weights, inputs and answers")
     verify.set_defaults(run=run_verify)
     speed = commands.add_parser("speed", help="training and the paper's sizes on this machine")
-    speed.add_argument("--threads", type=int, default=1, help="default: 1")
+    speed.add_argument("--threads", type=threads, default=1, help="default: 1")
     speed.add_argument("--paper", action="store_true", help="time the paper's sizes too")
     speed.set_defaults(run=run_speed)
     plot = commands.add_parser("plot", help="draw the curves of a training run")
-    plot.add_argument("folder", type=Path, help="of the run")
-    plot.add_argument("--out", type=Path, help="default: FOLDER/curve.png")
+    plot.add_argument("folder", type=place, help="of the run")
+    plot.add_argument("--out", type=place, help="default: FOLDER/curve.png")
     plot.set_defaults(run=run_plot)
     keep = commands.add_parser("keep", help="write a run into one small file to go on from")
-    keep.add_argument("folder", type=Path, help="of the run")
-    keep.add_argument("--out", type=Path, default=RESUME, help="folder")
+    keep.add_argument("folder", type=place, help="of the run")
+    keep.add_argument("--out", type=place, default=RESUME, help="folder")
     keep.set_defaults(run=run_keep)
     scaling = commands.add_parser(
         "scaling",
         help="draw errors over training, of what is shipped and what is in training",
     )
-    scaling.add_argument("--out", type=Path, default=Path("scaling.png"), help="a figure's file")
+    scaling.add_argument("--out", type=place, default=Path("scaling.png"), help="a figure's file")
     scaling.set_defaults(run=run_scaling)
     ablation = commands.add_parser("ablation", help="networks trained otherwise, side by side")
     ablation.add_argument(
         "model", nargs="?", choices=MODELS, default="condfip", help="whose; default: condfip"
     )
-    ablation.add_argument("--steps", type=int, help="of every network; default: 600, 400")
-    ablation.add_argument("--out", type=Path, help="default: runs/ablation-MODEL")
-    ablation.add_argument("--threads", type=int, default=0, help=THREADS)
+    ablation.add_argument("--steps", type=count, help="of every network; default: 600, 400")
+    ablation.add_argument("--out", type=place, help="default: runs/ablation-MODEL")
+    ablation.add_argument("--threads", type=threads, default=0, help=THREADS)
     ablation.set_defaults(run=run_ablation)
     add_goals(commands)
     _gate_options(commands.add_parser("gate", help="whether one training beats another"))
@@ -103,23 +104,37 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     )
     add = command.add_argument_group("the run").add_argument
     add("--preset", help="default: small; of amortized: broad")
-    add("--minutes", type=float, default=0.0, help="of work in each stage; its schedule ends there")
-    add("--steps", type=int, help="of each stage; default: the preset's")
-    add("--out", type=Path, help="folder of checkpoints and logs")
-    add("--resume", type=Path, help="such a folder, to go on from")
-    add("--encoder", type=Path, help="checkpoint to train the decoder on; default: OUT's")
-    add("--begin", type=Path, help="checkpoint whose weights a new run starts from")
+    add(
+        "--minutes",
+        type=number(least=0),
+        default=0.0,
+        help="of work in each stage; its schedule ends there",
+    )
+    add("--steps", type=count, help="of each stage; default: the preset's")
+    add("--out", type=place, help="folder of checkpoints and logs")
+    add("--resume", type=place, help="such a folder, to go on from")
+    add("--encoder", type=place, help="checkpoint to train the decoder on; default: OUT's")
+    add("--begin", type=place, help="checkpoint whose weights a new run starts from")
     add("--device", default="cpu", help="cpu, cuda, cuda:1")
-    add("--threads", type=int, default=0, help=THREADS)
-    add("--workers", type=int, default=1, help="of Cond-FiP: chunks of a step at once; default: 1")
-    add("--seed", type=int, default=0, help="of weights and draws; default: 0")
-    add("--every", type=int, default=100, help="steps between validations")
+    add("--threads", type=threads, default=0, help=THREADS)
+    add(
+        "--workers",
+        type=whole(1, THREADS_MOST),
+        default=1,
+        help="of Cond-FiP: chunks of a step at once; default: 1",
+    )
+    add("--seed", type=seed, default=0, help="of weights and draws; default: 0")
+    add("--every", type=count, default=100, help="steps between validations")
     add = command.add_argument_group("in place of the preset's").add_argument
-    add("--chunk", type=int, help="datasets held in memory at once")
-    add("--rate", type=float, help="peak learning rate")
-    add("--effect", type=float, help="weight of the errors of effects in the decoder's loss")
-    add("--effect-from", type=int, help="step at which it joins")
-    add("--grow", type=int, help="step at which contexts have all lengths")
+    add("--chunk", type=count, help="datasets held in memory at once")
+    add("--rate", type=number(above=0), help="peak learning rate")
+    add(
+        "--effect",
+        type=number(least=0),
+        help="weight of the errors of effects in the decoder's loss",
+    )
+    add("--effect-from", type=whole(0), help="step at which it joins")
+    add("--grow", type=whole(0), help="step at which contexts have all lengths")
     add("--pooling", choices=POOLINGS, help="over samples, in the decoder; a run goes on wider")
     add("--variant", choices=("lorch", "causica"), help="of the prior")
     add("--mechanisms", nargs="+", choices=("LIN", "RFF"), help="of the prior")
@@ -128,28 +143,28 @@ def _train_options(command: argparse.ArgumentParser) -> None:
 
 def _infer_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--data", type=Path, required=True, help="CSV table of context rows")
+    add("--data", type=place, required=True, help="CSV table of context rows")
     add("--graph", required=True, help="its graph: edge list (source,target), GML, DOT, ...")
-    add("--out", type=Path, required=True, help="CSV file to write")
-    add("--n", type=int, help="rows to sample; default: as many as the table has")
+    add("--out", type=place, required=True, help="CSV file to write")
+    add("--n", type=count, help="rows to sample; default: as many as the table has")
     add(
         "--do", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="as in bench run"
     )
     add("--counterfactual", action="store_true", help="the table's own rows under --do")
-    add("--seed", type=int, default=0, help="of the draws; default: 0")
-    add("--checkpoint", type=Path, default=SHIPPED, help=CHECKPOINT)
+    add("--seed", type=seed, default=0, help="of the draws; default: 0")
+    add("--checkpoint", type=place, default=SHIPPED, help=CHECKPOINT)
     add("--device", default="cpu", help="cpu, cuda, cuda:1")
     command.set_defaults(run=run_infer)
 
 
 def _gate_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("old", type=Path, help="checkpoint of a training without a change")
-    add("new", type=Path, help="of the same training with it")
-    add("--seed", type=int, default=1, help="of the problems; default: 1, the one for choices")
-    add("--scms", type=int, default=2, help="of each kind of graph; default: 2, 40 problems")
-    add("--dims", nargs="+", type=int, default=[10, 20], help="nodes; default: 10 20")
-    add("--rows", type=int, default=400, help="of each context; default: 400")
+    add("old", type=place, help="checkpoint of a training without a change")
+    add("new", type=place, help="of the same training with it")
+    add("--seed", type=seed, default=1, help="of the problems; default: 1, the one for choices")
+    add("--scms", type=count, default=2, help="of each kind of graph; default: 2, 40 problems")
+    add("--dims", nargs="+", type=count, default=[10, 20], help="nodes; default: 10 20")
+    add("--rows", type=count, default=400, help="of each context; default: 400")
     add("--scenarios", nargs="+", default=[*SCENARIOS], help=f"default: {' '.join(SCENARIOS)}")
     command.set_defaults(run=run_gate)
 
@@ -158,9 +173,10 @@ def run_train(options: argparse.Namespace) -> int:
     """Trains one stage, both in turn, both together, or amortized-gp."""
     amortized = options.stage == "amortized"
     presets = AMORTIZED_PRESETS if amortized else PRESETS
-    options.preset = options.preset or ("broad" if amortized else "small")
+    if options.preset is None:
+        options.preset = "broad" if amortized else "small"
     if options.preset not in presets:
-        raise ValueError(f"no preset {options.preset}; there are {', '.join(presets)}")
+        raise ValueError(f"--preset {options.preset!r}: there are {', '.join(presets)}")
     name = "amortized" if amortized else "condfip"
     fresh = Path("runs") / f"{name}-{options.preset}"
     kept = options.resume is not None and options.resume.resolve() == RESUME
@@ -189,15 +205,13 @@ def _train_paper(options: argparse.Namespace, shared: dict[str, Any]) -> int:
     names = ("rate", "chunk", "steps", "effect", "effect_from")
     stage = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     prior = {key: getattr(options, key) for key in ("variant", "mechanisms", "grow")}
-    prior = {k: tuple(v) if k == "mechanisms" else v for k, v in prior.items() if v}
+    prior = {k: tuple(v) if k == "mechanisms" else v for k, v in prior.items() if v is not None}
     config = PRESETS[options.preset]
     if options.pooling:
         config = replace(config, model=replace(config.model, pooling=options.pooling))
     stages = STAGES if options.stage == "both" else (options.stage,)
     for name in stages:
         config = config.with_stage(name, stage, prior)
-    if options.workers < 1:
-        raise ValueError(f"--workers {options.workers}: at least 1")
     machine = {name: getattr(options, name) for name in ("encoder", "device", "workers")}
     return run_plan(
         Plan(

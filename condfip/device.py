@@ -1,6 +1,7 @@
 """Which device, and what it can do."""
 
 import ctypes
+import re
 
 import torch
 
@@ -13,10 +14,9 @@ def pick_device(name: str) -> torch.device:
     Raises:
         ValueError: there is no such device.
     """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"{name} is no device; try cpu or cuda") from None
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", name, re.ASCII):
+        raise ValueError(f"{ascii(name)[1:-1][:40]} is no device; it is cpu, cuda or cuda:1")
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"{name} was asked for, and this machine has no such CUDA device")
     return device

@@ -1,26 +1,29 @@
 """`python -m condfip goals`: its options."""
 
 import argparse
-from pathlib import Path
 
 from condfip.amortized.weights import SHIPPED
+from condfip.options import count, place, seed, threads
 
 
 def add_goals(commands: argparse._SubParsersAction) -> None:
     """`goals` and its options; `python -m condfip` has it too."""
     command = commands.add_parser("goals", help="what is to be reached, and where we stand")
     add = command.add_argument
-    add("--checkpoint", type=Path, default=SHIPPED, help="default: the shipped weights")
+    add("--checkpoint", type=place, default=SHIPPED, help="default: the shipped weights")
     add("--only", nargs="+", default=(), metavar="GOAL", help="lorch, lines, speed, ...")
-    add("--dims", nargs="+", type=int, default=(10, 20), help="of RFF and LIN; 10 20 50 100")
-    add("--scms", type=int, default=1, help="of each graph kind; draws of a data set")
+    add("--dims", nargs="+", type=count, default=(10, 20), help="of RFF and LIN; 10 20 50 100")
+    add("--scms", type=count, default=1, help="of each graph kind; draws of a data set")
     add(
-        "--seed", type=int, default=3, help="of the problems; 3 is none that anything was chosen on"
+        "--seed",
+        type=seed,
+        default=3,
+        help="of the problems; 3 is none that anything was chosen on",
     )
-    add("--cache", type=Path, help="folder that keeps the rivals' scores between runs")
-    add("--rows", type=int, default=20_000, help="of the goal rows")
-    add("--figure", type=Path, help="PNG file for the goal front: error against seconds")
-    add("--threads", type=int, default=1, help="default: 1")
+    add("--cache", type=place, help="folder that keeps the rivals' scores between runs")
+    add("--rows", type=count, default=20_000, help="of the goal rows")
+    add("--figure", type=place, help="PNG file for the goal front: error against seconds")
+    add("--threads", type=threads, default=1, help="default: 1")
     command.set_defaults(run=run_goals)
 
 

@@ -88,6 +88,60 @@ def test_a_damaged_log_is_one_line(tmp_path, capsys, log):
     assert str(tmp_path / "encoder.csv") in told and told.count("\n") == 1
 
 
+TRAIN, INFER = ["train", "joint"], ["infer", "--data", "a", "--graph", "b", "--out", "c"]
+ODD_VALUES = [
+    *((TRAIN, "--threads", value, "0 to 1024") for value in ("-1", "100000000", "two")),
+    *((TRAIN, "--chunk", value, "at least 1") for value in ("-1", "0")),
+    *((TRAIN, "--steps", value, "at least 1") for value in ("-1", "0", "1e3", "9" * 5000)),
+    *((TRAIN, "--every", value, "at least 1") for value in ("-1", "0")),
+    *(
+        (TRAIN, "--minutes", value, "a finite number of at least 0")
+        for value in ("nan", "-1", "inf")
+    ),
+    *((TRAIN, "--seed", value, "from 0 to 92233720") for value in ("-1", str(2**63))),
+    *((TRAIN, "--workers", value, "from 1 to 1024") for value in ("0", "1025")),
+    *((TRAIN, "--rate", value, "above 0") for value in ("nan", "inf", "0", "-1", "\x1b[31m")),
+    *((TRAIN, "--effect", value, "of at least 0") for value in ("nan", "-1")),
+    *((TRAIN, "--effect-from", value, "at least 0") for value in ("-1",)),
+    *((TRAIN, "--grow", value, "at least 0") for value in ("-1",)),
+    *((TRAIN, "--preset", value, "small") for value in ("", "huge", "\x1b[31m")),
+    *((["train", "amortized"], "--preset", value, "broad") for value in ("", "small")),
+    *((TRAIN, name, "", "a path") for name in ("--out", "--resume", "--begin", "--encoder")),
+    *((INFER, "--n", value, "at least 1") for value in ("-1", "0")),
+    (INFER, "--seed", "-1", "from 0"),
+    (INFER, "--checkpoint", "", "a path"),
+    *((["ablation"], "--steps", value, "at least 1") for value in ("-1", "0")),
+    (["ablation"], "--threads", "-1", "0 to 1024"),
+    (["speed"], "--threads", "-1", "0 to 1024"),
+    (["goals"], "--seed", "-1", "from 0"),
+    (["gate", "a", "b"], "--rows", "0", "at least 1"),
+]
+
+
+@pytest.mark.parametrize(("command", "option", "value", "takes"), ODD_VALUES)
+def test_an_odd_value_of_an_option_is_one_line(
+    tmp_path, monkeypatch, capsys, command, option, value, takes
+):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main([*command, f"{option}={value}"])
+    except SystemExit as end:
+        code = end.code
+    told = capsys.readouterr().err
+    assert code == 1 and told.startswith("condfip: ") and told.count("\n") == 1
+    assert option in told and takes in told and told.strip().isprintable() and len(told) < 200
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "device", ["mps", "meta", "cpu:1", "cuda:-1", "cuda:99999999999", "\x1b[31m"]
+)
+def test_a_device_of_another_kind_is_one_line(files, weights, capsys, device):
+    assert infer(files, weights, "--device", device) == 1
+    told = capsys.readouterr().err
+    assert "device" in told and told.count("\n") == 1 and told.strip().isprintable()
+
+
 def test_scaling_draws_the_logs_of_the_shipped_weights(tmp_path):
     logs = {title: SHIPPED.parent / log for title, log in LOGS.items()}
     for axes, log in zip(scaling_figure(logs).axes, logs.values(), strict=True):

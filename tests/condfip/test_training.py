@@ -198,6 +198,13 @@ def test_training_needs_torch_numpy_and_safetensors_only(tmp_path, stage):
     assert "step 1: loss" in done.stdout and (tmp_path / "model.safetensors").exists()
 
 
+def test_contexts_may_have_all_lengths_at_once_in_a_run_that_goes_on(tmp_path):
+    command, out = ["train", "joint", "--preset", "smoke"], str(tmp_path)
+    assert main([*command, "--steps", "1", "--grow", "7", "--out", out]) == 0
+    assert main([*command, "--steps", "2", "--grow", "0", "--resume", out]) == 0
+    assert load(tmp_path / "model.safetensors").config.joint.prior.grow == 0
+
+
 @pytest.mark.parametrize("stage", LOSSES)
 def test_workers_together_give_the_gradients_of_one(stage):
     found = []

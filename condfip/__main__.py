@@ -15,6 +15,7 @@ from condfip.amortized.config import PRESETS as AMORTIZED_PRESETS
 from condfip.options import THREADS_MOST, count, number, place, seed, threads, whole
 from condfip.paper.config import JOINT, POOLINGS, PRESETS, STAGES
 from condfip.paper.method import SHIPPED
+from condfip.printable import plain
 from condfip.training import RESUME
 
 BAD_INPUT, INTERRUPTED = 1, 130
@@ -34,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """See the class."""
-        self.exit(BAD_INPUT, f"condfip: {message}\n")
+        self.exit(BAD_INPUT, f"condfip: {plain(message)}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             torch.set_num_threads(options.threads)
         return options.run(options) or 0
     except (ValueError, MemoryError, ArithmeticError, OSError) as error:
-        print(f"condfip: {error}", file=sys.stderr)
+        print(f"condfip: {plain(str(error) or type(error).__name__)}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("condfip: interrupted", file=sys.stderr)

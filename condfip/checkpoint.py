@@ -18,6 +18,7 @@ from condfip.layout import built, check_fit, check_layout, check_settings, is_co
 from condfip.paper.config import JOINT, NETWORKS, POOLINGS, STAGES, Config, ModelConfig
 from condfip.paper.former import FormerModel, renamed
 from condfip.paper.model import CondFiPModel
+from condfip.printable import NAME_MOST, block, plain
 
 HEADER, DIGEST = "condfip", "sha256"
 WEIGHTS = Path(__file__).parent / "weights"
@@ -183,10 +184,11 @@ def describe(path: Path) -> str:
         for name in ("encoder", "decoder")
     }
     lines = [f"{path} ({path.stat().st_size / 2**20:.1f} MiB)", f"sha256 {checkpoint.sha}"]
-    lines += [f"preset {checkpoint.config.name}: {checkpoint.config.model}"]
+    name = plain(checkpoint.config.name, NAME_MOST)
+    lines += [f"preset {name}: {checkpoint.config.model}"]
     lines += [f"{name}: {size:,} parameters" for name, size in sizes.items()]
     for stage, told in checkpoint.stages.items():
         lines += [f"training of {'both' if stage == JOINT else stage}:"]
         lines += [f"  {k}: {v}" for k, v in told.items()]
         lines += [f"  prior: {getattr(checkpoint.config, stage).prior}"]
-    return "\n".join(lines)
+    return block(lines)

@@ -8,6 +8,7 @@ from condfip.amortized.config import Config
 from condfip.amortized.model import InContextModel
 from condfip.checkpoint import fill, is_history, read, write
 from condfip.layout import built, check_settings
+from condfip.printable import block
 
 FOLDER = Path(__file__).parents[1] / "weights"
 SHIPPED = FOLDER / "amortized.safetensors"
@@ -64,4 +65,4 @@ def describe(path: Path) -> str:
     count = sum(p.numel() for p in weights.model.parameters())
     lines = [f"{path} ({path.stat().st_size / 2**20:.2f} MiB)", f"sha256 {weights.sha}"]
     lines += [f"{count:,} parameters", f"{weights.config.model}", f"{weights.config.prior}"]
-    return "\n".join(lines + [f"{key}: {value}" for key, value in weights.history.items()])
+    return block(lines + [f"{key}: {value}" for key, value in weights.history.items()])

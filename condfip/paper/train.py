@@ -10,6 +10,7 @@ from condfip.checkpoint import Checkpoint, build, load
 from condfip.device import pick_device
 from condfip.paper.config import Config
 from condfip.paper.stage import Stage
+from condfip.printable import NAME_MOST, plain
 from condfip.run import Run
 from condfip.saved import KEPT
 from condfip.training import DONE, INTERRUPTED, Folder, resumed, room, train
@@ -67,7 +68,7 @@ def _train_stage(stage: str, plan: Plan, device: torch.device) -> bool:
     """Whether the stage came to its end."""
     run = prepare(stage, plan, device)
     run.trainee.workers = plan.workers
-    name = run.trainee.config.name
+    name = plain(run.trainee.config.name, NAME_MOST)
     print(f"{stage}: {name} preset on {device}, into {plan.out}", flush=True)
     check_memory(run.trainee, device)
     return train(run, plan.out, device, plan.every)

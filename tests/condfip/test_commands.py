@@ -142,6 +142,19 @@ def test_a_device_of_another_kind_is_one_line(files, weights, capsys, device):
     assert "device" in told and told.count("\n") == 1 and told.strip().isprintable()
 
 
+@pytest.mark.parametrize(
+    "command", [["info", "\x1b[31m"], ["info", "a", "\x1b[31m"], ["plot", "\x1b]0;\x07\n" * 9000]]
+)
+def test_an_error_line_steers_no_terminal(capsys, command):
+    try:
+        code = main(command)
+    except SystemExit as end:
+        code = end.code
+    told = capsys.readouterr().err
+    assert code == 1 and "\\x1b" in told
+    assert told.count("\n") == 1 and told.strip().isprintable() and len(told) < 1100
+
+
 def test_scaling_draws_the_logs_of_the_shipped_weights(tmp_path):
     logs = {title: SHIPPED.parent / log for title, log in LOGS.items()}
     for axes, log in zip(scaling_figure(logs).axes, logs.values(), strict=True):

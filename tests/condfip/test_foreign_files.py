@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from condfip import checkpoint
+from condfip.__main__ import main
 from condfip.amortized import weights as amortized
 from condfip.amortized.config import SMOKE as SMALL
 from condfip.amortized.model import InContextModel
@@ -227,6 +228,25 @@ def test_a_run_with_moments_of_another_optimiser_is_one_line(kind, how, runs, tm
     assert go_on(path).step == 1
     write(path, tensors | ODD_MOMENTS[how](tensors), header)
     refused(go_on, path, "its optimiser 0")
+
+
+def test_what_a_strangers_file_says_of_itself_steers_no_terminal(whole, tmp_path, capsys):
+    for kind, (tensors, header) in whole.items():
+        header = json.loads(json.dumps(header))
+        header["config"]["name"] = "\x1b[31mred\x07" + "x" * 100_000
+        told = {"seconds": 1.0, "device": "\x1b]0;title\x07\nsha256 0000", "y" * 9999: 1}
+        told |= {f"line {k}": k for k in range(5000)}
+        if kind == "paper":
+            header["stages"]["encoder"] = told
+        else:
+            header["history"] = told
+        write(tmp_path / kind, tensors, header)
+        assert main(["info", str(tmp_path / kind)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert all(line.isprintable() and len(line) <= 1000 for line in lines)
+        assert len(lines) <= 100 and not any(line.startswith("sha256 0000") for line in lines)
+        assert any("\\x1b]0;title" in line for line in lines)
+        assert kind != "paper" or any("width=16" in line for line in lines)
 
 
 def test_weights_that_are_no_numbers_are_refused(whole, tmp_path):

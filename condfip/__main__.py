@@ -295,10 +295,10 @@ def run_keep(options: argparse.Namespace) -> None:
 def run_scaling(options: argparse.Namespace) -> None:
     """Draws errors of the trainings behind the shipped files against what they had seen."""
     from condfip.curve import scaling_figure
+    from condfip.figure import write_figure
 
     logs = {title: SHIPPED.parent / log for title, log in LOGS.items()}
-    scaling_figure(logs).savefig(options.out, dpi=150)
-    print(options.out)
+    print(write_figure(scaling_figure(logs), options.out))
 
 
 def run_ablation(options: argparse.Namespace) -> None:

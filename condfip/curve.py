@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from condfip.figure import write_figure
 from condfip.paper.config import JOINT, STAGES
 
 NAMES = (*STAGES, JOINT, "amortized")  # of logs
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def draw(folder: Path, out: Path) -> Path:
-    """Draws each stage's loss and validation scores against time.
+    """Draws each stage's loss and validation scores against time; returns the figure's path.
 
     Raises:
-        ValueError: the folder has no log, or one that is damaged.
+        ValueError: the folder has no log, or one that is damaged; see `write_figure`.
     """
     from matplotlib.figure import Figure
 
@@ -30,8 +31,7 @@ def draw(folder: Path, out: Path) -> Path:
     figure = Figure(figsize=(5 * len(logs), 4), layout="constrained")
     for axes, log in zip(figure.subplots(1, len(logs), squeeze=False)[0], logs, strict=True):
         curve(axes, log)
-    figure.savefig(out, dpi=150)
-    return out
+    return write_figure(figure, out)
 
 
 def scaling_figure(logs: dict[str, Path]) -> "Figure":

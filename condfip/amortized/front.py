@@ -10,6 +10,7 @@ import numpy as np
 from bench.metrics import METRICS
 from bench.task import Problem
 from condfip.amortized.goals import OURS, TASKS, Bench, Goal
+from condfip.figure import write_figure
 
 if TYPE_CHECKING:
     from bench.loaded import LoadedMethod
@@ -64,4 +65,4 @@ def draw(points: Mapping[tuple[str, int], Point], d: int, out: Path) -> None:
         axis.set_major_formatter("{x:g}")
     axes.set_ylabel(f"noise error, RFF_IN, d = {d}")
     axes.legend()
-    figure.savefig(out, dpi=130)
+    write_figure(figure, out, dpi=130)

@@ -155,6 +155,38 @@ def test_an_error_line_steers_no_terminal(capsys, command):
     assert told.count("\n") == 1 and told.strip().isprintable() and len(told) < 1100
 
 
+@pytest.mark.parametrize(
+    ("out", "written"),
+    [("p", "p.png"), ("p.", "p.png"), ("a.b.svg", "a.b.svg"), ("P.PNG", "P.PNG")],
+)
+@pytest.mark.parametrize("command", ["plot", "scaling"])
+def test_the_path_that_a_figure_is_told_to_have_is_the_written_one(
+    tmp_path, capsys, command, out, written
+):
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "encoder.csv").write_text("step,seconds,loss\n1,2.0,0.5\n2,4.0,0.4\n")
+    command = [command, str(tmp_path / "log")] if command == "plot" else [command]
+    assert main([*command, "--out", str(tmp_path / out)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / written}\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"log", written}
+
+
+@pytest.mark.parametrize("command", ["plot", "scaling"])
+@pytest.mark.parametrize("out", ["", "folder", "p.txt", "p.csv"])
+def test_a_figure_that_cannot_be_is_one_line(tmp_path, monkeypatch, capsys, command, out):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("folder/encoder.csv").write_text("step,seconds,loss\n1,2.0,0.5\n2,4.0,0.4\n")
+    command = [command, "folder"] if command == "plot" else [command]
+    try:
+        code = main([*command, "--out", out])
+    except SystemExit as end:
+        code = end.code
+    told = capsys.readouterr().err
+    assert code == 1 and (out or "--out") in told and told.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 def test_scaling_draws_the_logs_of_the_shipped_weights(tmp_path):
     logs = {title: SHIPPED.parent / log for title, log in LOGS.items()}
     for axes, log in zip(scaling_figure(logs).axes, logs.values(), strict=True):

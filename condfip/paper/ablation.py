@@ -79,6 +79,8 @@ def _trained(
     """The networks of a finished training, done now or before; what is unfinished begins anew."""
     done = out / f"done-{steps}"
     if not done.exists():
+        for other in out.glob("done-*"):  # of the networks that are replaced now
+            other.unlink()
         config = config.with_stage(stage, {"steps": steps}, {"mechanisms": KINDS[kind]})
         if run_plan(Plan((stage,), config, out, encoder=encoder, anew=True)):
             raise KeyboardInterrupt

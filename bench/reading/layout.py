@@ -1,13 +1,11 @@
 """How a delimited text is cut into cells: separator, header, decimal mark."""
 
-import csv
 import io
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from bench.reading.cells import is_number
+from bench.reading.rows import cut, refuse_long_row
 from bench.reading.text import SAMPLE, separator_of
 
 UNNAMED = re.compile(r"(Unnamed: \d+)?$")
@@ -41,16 +39,15 @@ def layout_of(text: str) -> Layout:
         ValueError: no header, no rows, two columns of one name, a row longer than the header.
     """
     separator = separator_of(text)
-    reader = _cells(io.StringIO(text), separator)
     header: list[str] = []
     skipped, rows = 0, list[tuple[int, list[str]]]()
-    for row in reader:
+    for number, row in cut(io.StringIO(text), separator):
         if not any(cell.strip() for cell in row):
             continue
         if not header:
-            header, skipped = [cell.strip() for cell in row], reader.line_num
+            header, skipped = [cell.strip() for cell in row], number
         elif len(rows) < SAMPLE:
-            rows.append((reader.line_num, row))
+            rows.append((number, row))
         else:
             break
     if not rows:
@@ -58,46 +55,13 @@ def layout_of(text: str) -> Layout:
     notes = [] if separator == "," else [f"cells are separated by {_said(separator)}"]
     names = _names(header, [row for _, row in rows], notes)
     for number, row in rows:
-        if len(row) > len(names):
-            raise ValueError(f"line {number} has {len(row)} cells, the header {len(names)}")
+        refuse_long_row(number, len(row), len(names))
     if all(is_number(name) for name in names if name):
         raise ValueError(f"line 1: {names[0]} is no name; give the table a header of names")
     decimal = _decimal([cell for _, row in rows for cell in row], separator)
     if decimal == ",":
         notes.append("decimal mark: comma")
     return Layout(separator, decimal, names, skipped, notes)
-
-
-def _cells(lines: io.StringIO, separator: str) -> "Lines":
-    if separator == " ":
-        return _Words(lines)
-    return csv.reader(lines, delimiter=separator, skipinitialspace=True)
-
-
-class Lines(Protocol):
-    """What reads cells line by line, as `csv.reader` does."""
-
-    @property
-    def line_num(self) -> int:
-        """Lines read so far."""
-
-    def __iter__(self) -> Iterator[list[str]]:
-        """The cells of each line."""
-
-
-class _Words:
-    """`csv.reader` for cells between any white space."""
-
-    def __init__(self, lines: io.StringIO) -> None:
-        self.lines, self.line_num = lines, 0
-
-    def __iter__(self) -> "_Words":
-        return self
-
-    def __next__(self) -> list[str]:
-        line = next(self.lines)
-        self.line_num += 1
-        return [word.strip('"') for word in line.split()]
 
 
 def _said(separator: str) -> str:

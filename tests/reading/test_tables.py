@@ -129,6 +129,48 @@ def test_a_refusal_is_one_line_that_names_the_place(tmp_path, text, message):
     assert "t.csv" in str(refused.value)
 
 
+FIRST = "".join(f"{k},{k % 7}.5\n" for k in range(300))  # more rows than are sampled
+BROKEN = '"é,\n,u,"'
+
+
+def among(cell):
+    """The rows with a cell in their middle."""
+    return FIRST.replace(",", f",{cell},")
+
+
+@pytest.mark.parametrize(
+    "text, line, cells",
+    [
+        (f"K,NA\n{FIRST}9,1,234\n1,2\n", 302, 3),
+        (f"K,NA\n{FIRST}\n9,1,234", 303, 3),
+        (f"K,NA\r\n{FIRST}9,1,\r\n", 302, 3),
+        (f"K,x,NA\n{among('u')}9,é,1,234\n", 302, 4),
+        (f"K,x,NA\n{among(BROKEN)}9,8,1,234\n", 602, 4),
+        (f"K;NA\n{FIRST.replace(',', ';')}9;1;;234\n", 302, 4),
+        (f"K NA\n{FIRST.replace(',', ' ')} 9 \t1 234\n", 302, 3),
+        (f"K,NA\n{FIRST * 200}9,1,234\n{FIRST}", 60_002, 3),
+    ],
+)
+def test_a_longer_row_is_refused_wherever_it_stands(tmp_path, text, line, cells):
+    message = rf"t.csv: line {line} has {cells} cells, the header [23]; remove a cell"
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"K,x,NA\n{among(BROKEN)}",
+        f"K,x,NA\n{among('u')}" + '7,"a ""b, c""",8\n',
+        f"K,x,NA\n{among('u')}" + '7,5",8\n',
+        f"K NA\n{FIRST.replace(',', '   ').replace(chr(10), '  ' + chr(10))}",
+        f"K,NA\n{FIRST},,,\n",
+    ],
+)
+def test_a_row_is_not_longer_for_separators_in_its_cells(tmp_path, text):
+    assert len(read(tmp_path, text, types=[], missing="drop").frame) >= 300
+
+
 @pytest.mark.parametrize("name", ["none.csv", "t.xlsx", "t.zip", "t.pkl"])
 def test_other_files_are_refused_with_a_remedy(tmp_path, name):
     with pytest.raises(ValueError, match="no file|are not read; "):

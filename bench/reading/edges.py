@@ -1,6 +1,7 @@
 """Edge lists under any usual header, and adjacency matrices, as delimited text."""
 
 import csv
+import math
 import re
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ def read_edges(
     """An edge list or an adjacency matrix; see `read_graph`, whose `notes` are written here.
 
     Raises:
-        ValueError: an unknown header, an empty end, a matrix without its orientation.
+        ValueError: an unknown header, an empty end, a matrix without its orientation, or with NaN.
     """
     separator = separator_of(text)
     rows = csv.reader(text.splitlines(), delimiter=separator, skipinitialspace=True)
@@ -101,9 +102,16 @@ def _matrix(
     for number, row in lines:
         if len(row) != len(names) + 1:
             raise ValueError(f"line {number} has {len(row)} cells, not {len(names) + 1}")
-        pairs = [(row[0], name) for name, cell in zip(names, row[1:], strict=True) if float(cell)]
+        cells = [_cell(number, name, cell) for name, cell in zip(names, row[1:], strict=True)]
+        pairs = [(row[0], name) for name, cell in zip(names, cells, strict=True) if cell]
         graph.add_edges_from(pairs if orientation == ORIENTATIONS[0] else [p[::-1] for p in pairs])
     return graph
+
+
+def _cell(line: int, name: str, cell: str) -> float:
+    if not math.isfinite(float(cell)):
+        raise ValueError(f"line {line}: the cell under {name} is {cell}; write 1 or 0 there")
+    return float(cell)
 
 
 def _is_number(cell: str) -> bool:

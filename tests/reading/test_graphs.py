@@ -91,6 +91,13 @@ def test_a_matrix_asks_which_way_it_reads(tmp_path):
     assert set(forth.edges) == set(TRUE.edges) == {(b, a) for a, b in back.edges}
 
 
+@pytest.mark.parametrize("cell", ["nan", "NaN", "inf", "-Infinity", "1e999"])
+def test_a_cell_of_a_matrix_is_an_edge_only_if_it_is_finite(tmp_path, cell):
+    text = MATRIX.replace("NA,0,0,1", f"NA,0,0,{cell}")
+    with pytest.raises(ValueError, match=f"g.csv: line 3: the cell under CL is {cell}; write 1 or"):
+        read(tmp_path, text, orientation="row-causes-column")
+
+
 def test_names_without_a_header_are_edges_if_the_table_has_them(tmp_path):
     graph, notes = read(tmp_path, "K,NA\nNA,CL\nK,CL\n", columns=["K", "NA", "CL"])
     assert set(graph.edges) == set(TRUE.edges)

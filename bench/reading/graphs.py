@@ -180,8 +180,16 @@ def _read_json(text: str, *_: Any) -> Any:
             raise ValueError('the graph is undirected; set "directed": true if edges have arrows')
         return _node_link(found.get("nodes", []), links)
     if isinstance(found, dict):
-        return [(str(a), str(b)) for a, effects in found.items() for b in effects]
+        return [(a, str(b)) for a, effects in found.items() for b in _effects(a, effects)]
     return [tuple(map(str, pair)) for pair in _pairs(found)]
+
+
+def _effects(cause: str, effects: Any) -> Iterable:
+    """What a JSON object gives under a cause; a text there would be read letter by letter."""
+    if not isinstance(effects, list | dict):
+        said = json.dumps(effects)[:30]
+        raise ValueError(f'{cause!r} has {said} and no list of effects; write one, as ["b", "c"]')
+    return effects
 
 
 def _node_link(nodes: Iterable, links: Iterable) -> "nx.DiGraph":
@@ -189,12 +197,15 @@ def _node_link(nodes: Iterable, links: Iterable) -> "nx.DiGraph":
 
     graph = nx.DiGraph()
     try:
+        if isinstance(nodes, str):
+            raise TypeError
         named = [n if isinstance(n, dict) else {"id": n} for n in nodes]
-        graph.add_nodes_from(str(n.get("id", n.get("name"))) for n in named)
+        graph.add_nodes_from(str(n["id"] if "id" in n else n["name"]) for n in named)
         for link in links:
             ends = (link["source"], link["target"]) if isinstance(link, dict) else link
-            graph.add_edge(*map(str, ends))
-    except (KeyError, TypeError, AttributeError):
+            cause, effect = _pairs([ends])[0]
+            graph.add_edge(str(cause), str(effect))
+    except (KeyError, TypeError, ValueError):
         raise ValueError(
             'a JSON graph has "nodes": [{"id"}] and "links": [{"source", "target"}]'
         ) from None

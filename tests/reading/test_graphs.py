@@ -56,6 +56,8 @@ def graphml(graph):
         (json.dumps(nx.node_link_data(TRUE, edges="edges")), "g.json"),
         (json.dumps([["K", "NA"], ["NA", "CL"], ["K", "CL"]]), "g.json"),
         (json.dumps({"K": ["NA", "CL"], "NA": ["CL"], "CL": []}), "g.json"),
+        (json.dumps(nx.to_dict_of_dicts(TRUE)), "g.json"),
+        (json.dumps({"nodes": ["K"], "links": [["K", "NA"], ["NA", "CL"], ["K", "CL"]]}), "g.json"),
     ],
 )
 def test_the_same_graph_in_every_form(tmp_path, text, name):
@@ -125,6 +127,13 @@ def test_names_without_a_header_are_edges_if_the_table_has_them(tmp_path):
         ("{", "g.json", "not readable as JSON: line 1"),
         ("[" * 100_000, "g.json", "nested too deeply|not readable"),
         ('{"links": [{"source": 1}]}', "g.json", '"links"'),
+        ('{"links": ["ab"]}', "g.json", '"links"'),
+        ('{"links": "ab"}', "g.json", '"links"'),
+        ('{"nodes": "ab", "links": []}', "g.json", '"nodes"'),
+        ('{"nodes": [{"x": 1}], "links": []}', "g.json", '"nodes"'),
+        ('{"a": "bc"}', "g.json", """'a' has "bc" and no list of effects; write"""),
+        ('{"a": 1}', "g.json", "'a' has 1 and no list of effects; write"),
+        ('{"a": null}', "g.json", "'a' has null and no list"),
         ("gASV", "g.pkl", "a pickle can run code"),
     ],
 )

@@ -1,11 +1,11 @@
 """Edge lists under any usual header, and adjacency matrices, as delimited text."""
 
-import csv
 import math
 import re
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.reading.rows import cut
 from bench.reading.text import separator_of
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ def read_edges(
     Raises:
         ValueError: an unknown header, an empty end, a matrix without its orientation, or with NaN.
     """
-    separator = separator_of(text)
-    rows = csv.reader(text.splitlines(), delimiter=separator, skipinitialspace=True)
-    lines = [(rows.line_num, [cell.strip() for cell in row]) for row in rows]
+    rows = cut(text.splitlines(), separator_of(text))
+    lines = [(number, [cell.strip() for cell in row]) for number, row in rows]
     lines = [(number, row) for number, row in lines if any(row)]
     if not lines:
         raise ValueError(f"it is empty; a graph is {FORMS}")

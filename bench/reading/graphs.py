@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 EDGE_BYTES = 2**26
+GML = re.compile(r"((creator.*|#.*)\n|\s)*(creator.*)?graph\s*\[")  # matched in one way only
 
 
 def read_graph(
@@ -118,7 +119,7 @@ Reader = Callable[[str, Sequence[Hashable], str, list[str]], Any]
 def _reader(path: Path, text: str) -> Reader:
     """By content, and by the ending of the name where that says more."""
     head, ending = text.lstrip()[:200].lower(), path.suffix.lower()
-    if ending == ".gml" or re.match(r"(creator.*|#.*|\s)*graph\s*\[", head):
+    if ending == ".gml" or GML.match(head):
         return _read_gml
     if ending in (".graphml", ".xml") or head.startswith("<"):
         return _read_graphml
@@ -152,6 +153,11 @@ def _read_gml(text: str, *_: Any) -> "nx.Graph":
             problem = error
             if f"no {label!r} attribute" not in str(error):
                 break
+        except (TypeError, AttributeError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"a node, a label or an edge is not as GML has it ({_one_line(error)}); "
+                'write node [ id 0 label "a" ] and edge [ source 0 target 1 ]'
+            ) from None
     raise ValueError(f"not readable as GML: {_one_line(problem)}")
 
 

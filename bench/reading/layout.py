@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from bench.reading.cells import is_number
-from bench.reading.rows import cut, refuse_long_row
+from bench.reading.rows import cut, refuse_long_row, refuse_returns
 from bench.reading.text import SAMPLE, separator_of
 
 UNNAMED = re.compile(r"(Unnamed: \d+)?$")
@@ -36,8 +36,10 @@ def layout_of(text: str) -> Layout:
     """Finds how a text is cut.
 
     Raises:
-        ValueError: no header, no rows, two columns of one name, a row longer than the header.
+        ValueError: no header, no rows, two columns of one name, a row longer than the header,
+            a carriage return within a line.
     """
+    refuse_returns(text)
     separator = separator_of(text)
     header: list[str] = []
     skipped, rows = 0, list[tuple[int, list[str]]]()

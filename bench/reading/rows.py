@@ -1,34 +1,57 @@
 """Rows of a delimited text: cut as csv does, refused by their line, none of too many cells."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+RETURN = re.compile(r"\r(?=[^\r\n])")
 BREAK, QUOTE, BLANKS = ord("\n"), ord('"'), tuple(map(ord, " \t\r\n"))
 PART = 2**17  # characters looked at together: as many as stay near the processor
 
 
-def cut(lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]]]:
+def cut(lines: Iterable[str], separator: str, first: int = 1) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row, and the number of the line in which it ends.
 
-    A separator of a space stands for any white space.
+    Args:
+        separator: of cells; a space stands for any white space.
+        first: number of the first line.
 
     Raises:
         ValueError: csv cannot read a line; it is named.
     """
     if separator == " ":
-        yield from ((k, [w.strip('"') for w in line.split()]) for k, line in enumerate(lines, 1))
+        words = ([word.strip('"') for word in line.split()] for line in lines)
+        yield from enumerate(words, first)
         return
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     try:
         for row in reader:
-            yield reader.line_num, row
+            yield first - 1 + reader.line_num, row
     except csv.Error as error:
         why = str(error)
         if "limit" in why:
             why = f"a cell has more than {csv.field_size_limit()} characters; is a quote open?"
-        raise ValueError(f"line {reader.line_num}: {why}") from None
+        raise ValueError(f"line {first - 1 + reader.line_num}: {why}") from None
+
+
+def refuse_returns(text: str) -> None:
+    """Refuses a carriage return within a line and outside of quotes; csv and pandas differ there.
+
+    Raises:
+        ValueError: there is one; its line is named.
+    """
+    if text.count("\r") == text.count("\r\n"):
+        return
+    quotes, seen = 0, 0
+    for found in RETURN.finditer(text):
+        quotes, seen = quotes + text.count('"', seen, found.start()), found.start()
+        if quotes % 2 == 0:
+            line = text.count("\n", 0, seen) + 1
+            raise ValueError(
+                f"line {line} has a carriage return within it; remove it, or end all lines alike"
+            )
 
 
 def refuse_long_row(line: int, cells: int, most: int) -> None:
@@ -50,18 +73,18 @@ def refuse_long_rows(text: str, separator: str, most: int) -> None:
     Raises:
         ValueError: there is one; its line is named.
     """
-    line, start, cut_up_to = 1, 0, 1
+    line, start, cut_up_to = 1, 0, 0
     while start < len(text):
         stop = text.find("\n", start + PART) + 1 or len(text)
         part = _codes(text[start:stop])
         ends = np.flatnonzero(part == BREAK)
         starts = np.append(0, ends + 1)
         for k in np.flatnonzero(_suspicious(part, ends, separator, most)).tolist():
-            if line + k >= cut_up_to:
-                used, row = next(cut(_lines(text, start + int(starts[k])), separator), (1, []))
+            if line + k > cut_up_to:
+                rows = cut(_lines(text, start + int(starts[k])), separator, line + k)
+                cut_up_to, row = next(rows, (line + k, []))
                 if any(cell.strip() for cell in row):
                     refuse_long_row(line + k, len(row), most)
-                cut_up_to = line + k + used
         line, start = line + len(ends), stop
 
 

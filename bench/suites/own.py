@@ -220,15 +220,16 @@ def own_task(
     """The task of a user's files.
 
     Raises:
-        ValueError: see `read_own`.
+        ValueError: see `read_own`; a link that leads to itself.
     """
     where = graph if not _stamp(graph)[1] else str(Path(graph).resolve())
-    own = read(str(table.resolve()), where, every, adjacency, types, missing)
+    place = _resolved(table)
+    own = read(place, where, every, adjacency, types, missing)
     data = dataset_of(own)
     n, d = complete_rows(data).rows.shape
     return OwnTask(
         suite="own",
-        table=str(table.resolve()),
+        table=place,
         graph=where,
         data=fingerprint(data),
         d=d,
@@ -240,6 +241,13 @@ def own_task(
         missing=missing,
         seed=seed,
     )
+
+
+def _resolved(path: Path) -> str:
+    try:
+        return str(path.resolve())
+    except (OSError, RuntimeError):  # which of them, and whether, depends on Python's version
+        raise ValueError(f"cannot read {path}: it links to itself; link it to a file") from None
 
 
 def answer_task(

@@ -82,6 +82,13 @@ def test_another_seed_or_file_is_another_task(run):
     assert one.name == own_task(folder / "t.csv", "dag {x -> y -> z <- w}", 0).name
 
 
+def test_a_table_that_links_to_itself_is_refused_in_a_line(tmp_path, capsys):
+    circle = tmp_path / "t.csv"
+    circle.symlink_to(circle)
+    assert main(["run", "--data", str(circle), "--graph", "a -> b", "--methods", "linear"]) == 1
+    assert re.search(f"cannot read {circle}: .+\n$", capsys.readouterr().err)
+
+
 @pytest.mark.slow
 def test_a_bootstrap_says_how_far_it_is(tmp_path, capsys):
     rows(40).to_csv(tmp_path / "t.csv", index=False)

@@ -13,6 +13,10 @@ from bench.reading.tables import open_table
 VALUES = pd.DataFrame({"K": [1.5, -2.25, 3.0, 40.125], "NA": [10.0, 20.5, 30.0, 1000.5]})
 
 
+LONG = "0" * 140_000
+ROWS = "1,2\n" * 100
+
+
 def written(tmp_path, text, name="t.csv"):
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -39,6 +43,9 @@ def csv_of(frame, **options):
         csv_of(VALUES, sep="\t", decimal=","),
         csv_of(VALUES).replace(",", ", "),
         csv_of(VALUES).replace("\n", "\r\n"),
+        csv_of(VALUES).replace("\n", "\r\r\n"),
+        csv_of(VALUES).replace("\n", "\r"),
+        csv_of(VALUES.assign(note='"x\ry"')),
         csv_of(VALUES, quoting=1),
         "\ufeff" + csv_of(VALUES),
         csv_of(VALUES).replace("\n", ",\n"),
@@ -51,6 +58,12 @@ def test_a_table_is_read_whatever_separates_its_cells(tmp_path, text):
     own = read(tmp_path, text)
     pd.testing.assert_frame_equal(own.frame, VALUES)
     assert list(own.graph.edges) == [("K", "NA")]
+
+
+def test_a_table_of_long_lines_is_read(tmp_path):
+    wide = pd.DataFrame(np.arange(120_000).reshape(4, 30_000)).add_prefix("x")
+    assert len(csv_of(wide).split("\n")[0]) > 131_072
+    assert list(read(tmp_path, csv_of(wide), "x0 -> x29999").frame) == ["x0", "x29999"]
 
 
 def test_a_compressed_table_is_read_within_its_limit(tmp_path, monkeypatch):
@@ -115,6 +128,12 @@ def test_a_column_without_a_name_is_never_a_node(tmp_path):
         ("K,Na\n1,2\n", r"names NA, which .* lacks \(did you mean Na\?\)"),
         ("K;NA\n1,5;2.5\n1,7;3\n", "column NA holds text, not numbers: line 2 has '2.5'"),
         ("K;NA\n1,5;1.002,5\n1,7;3\n", "column NA holds text, not numbers: line 2 has '1.002,5'"),
+        ("K,NA\n1,2\n3,4\r5,6\n", "line 3 has a carriage return within it; remove it"),
+        ("K,NA\r1,2\r3,4\n", "line 1 has a carriage return within it; remove it"),
+        ('K,NA,x\n1,2,"a\rb"\n3,4\r,u\n', "line 3 has a carriage return within it; remove it"),
+        (f"K,NA\n1,{LONG}\n", "line 2: a cell has more than 131072 characters; is a quote open"),
+        (f"{LONG}\n", "line 1: a cell has more than 131072 characters"),
+        (f'K,NA\n{ROWS}1,"2\n{LONG}\n', "line 103: a cell has more than 131072 characters"),
         (b"K,NA\n\xff\xfe,2\n", "line 2 is not UTF-8"),
         (b"\xff\xfeK\x00", "UTF-16"),
         (b"K,NA\n1,\x00\n", "bytes that are no text"),

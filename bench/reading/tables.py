@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.reading.cells import refuse_text
 from bench.reading.layout import UNNAMED, Layout, layout_of
 from bench.reading.rows import refuse_long_rows
-from bench.reading.text import read_text
+from bench.reading.text import read_text, refuse_stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,6 +140,12 @@ def _check_size(numbers: int) -> None:
 
 def _parquet(path: Path) -> "pq.ParquetFile":
     try:
+        refuse_stream(path)
+    except FileNotFoundError:
+        raise ValueError(f"no file {path}") from None
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    try:
         import pyarrow.parquet as pq
     except ImportError:
         raise ValueError(
@@ -147,8 +153,6 @@ def _parquet(path: Path) -> "pq.ParquetFile":
         ) from None
     try:
         return pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise ValueError(f"no file {path}") from None
     except Exception as error:
         raise ValueError(f"{path} is no parquet file: {' '.join(str(error).split())}") from None
 

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -30,7 +31,7 @@ def read_text(path: Path, limit: int) -> str:
     """The text of a file, unpacked if it is .gz, .bz2 or .xz; lines of an old Mac end as any.
 
     Raises:
-        ValueError: no file, more than `limit` bytes, no UTF-8, a form that is not read.
+        ValueError: no file, more than `limit` bytes, no UTF-8, a form that is not read, a pipe.
     """
     content = _read_bytes(path, limit)
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -50,6 +51,7 @@ def _read_bytes(path: Path, limit: int) -> bytes:
     if ending in REFUSED:
         raise ValueError(f"{path}: {ending} files are not read; {REFUSED[ending]}")
     try:
+        refuse_stream(path)
         with COMPRESSED.get(ending, _open)(path) as file:
             content = file.read(limit + 1)
     except FileNotFoundError:
@@ -60,6 +62,20 @@ def _read_bytes(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise ValueError(f"{path} holds more than {limit >> 20} MB; give fewer rows or columns")
     return content
+
+
+def refuse_stream(path: Path) -> None:
+    """Refuses what is no file on disk: a pipe waits for ever, and a table is read more than once.
+
+    Raises:
+        ValueError: a pipe, a socket, a device or a folder.
+        OSError: there is nothing of this name, or it may not be seen.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is a folder; give a file in it")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is a pipe or a device and no file; save what it gives as a file")
 
 
 def _open(path: Path) -> IO[bytes]:

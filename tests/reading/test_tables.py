@@ -1,6 +1,9 @@
 """Tables as people export them: what is read, what is left out with a note, what is refused."""
 
 import gzip
+import os
+import signal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -188,6 +191,37 @@ def test_a_longer_row_is_refused_wherever_it_stands(tmp_path, text, line, cells)
 )
 def test_a_row_is_not_longer_for_separators_in_its_cells(tmp_path, text):
     assert len(read(tmp_path, text, types=[], missing="drop").frame) >= 300
+
+
+@pytest.fixture
+def patience():
+    """Ends what waits for ever."""
+
+    def ended(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, ended)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, patience, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match=f"{name} is a pipe or a device and no file; save"):
+        open_table(tmp_path / name)
+
+
+def test_a_graph_is_no_pipe_and_a_table_no_device_or_folder(tmp_path, patience):
+    os.mkfifo(tmp_path / "g")
+    with pytest.raises(ValueError, match="g is a pipe or a device and no file; save"):
+        read(tmp_path, csv_of(VALUES), tmp_path / "g")
+    with pytest.raises(ValueError, match="/dev/zero is a pipe or a device"):
+        open_table(Path("/dev/zero"))
+    with pytest.raises(ValueError, match=f"{tmp_path} is a folder; give a file in it"):
+        open_table(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["none.csv", "t.xlsx", "t.zip", "t.pkl"])

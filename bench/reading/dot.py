@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 TOKEN = re.compile(
-    r'\s+|//[^\n]*|/\*.*?\*/|#[^\n]*|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<arrow><->|->|<-|--|@-@|@->|<-@)'
-    r"|(?P<mark>[{}\[\];,=:])|(?P<word>[^\s{}\[\];,=:\"<>@-](?:[^\s{}\[\];,=:\"<>@-]|-(?![->]))*)",
+    r'\s+|//[^\n]*|/\*.*?\*/|(?P<open>/\*)|#[^\n]*|(?P<quoted>"(?:[^"\\]|\\.)*")'
+    r"|(?P<arrow><->|->|<-|--|@-@|@->|<-@)|(?P<mark>[{}\[\];,=:])|(?P<word>[^\s{}\[\];,=:\"<>@-](?:[^\s{}\[\];,=:\"<>@-]|-(?![->]))*)",
     re.DOTALL,
 )
 START = re.compile(r"\s*(strict\s+)?(di)?(graph|dag|pdag|mag|pag)\b[^{]*\{", re.IGNORECASE)
@@ -32,14 +32,18 @@ def read_dot(text: str) -> tuple[list[str], list[Edge]]:
     tokens = list(_tokens(text, start.end() if start else 0))
     reader = _Reader(tokens)
     reader.statements("}" if start else None)
-    return reader.nodes, reader.edges
+    return list(reader.nodes), reader.edges
 
 
 def _tokens(text: str, at: int) -> Iterator[tuple[str, str, int]]:
+    line, counted = 1, 0
     while at < len(text):
-        found, line = TOKEN.match(text, at), text.count("\n", 0, at) + 1
+        found = TOKEN.match(text, at)
+        line, counted = line + text.count("\n", counted, at), at
         if not found:
             raise ValueError(f"line {line}: cannot read {text[at : at + 20].splitlines()[0]!r}")
+        if found.lastgroup == "open":
+            raise ValueError(f"line {line}: a comment is not closed")
         at = found.end()
         if found.lastgroup:
             value = found[0]
@@ -51,7 +55,7 @@ def _tokens(text: str, at: int) -> Iterator[tuple[str, str, int]]:
 class _Reader:
     def __init__(self, tokens: list[tuple[str, str, int]]) -> None:
         self.tokens, self.at = tokens, 0
-        self.nodes: list[str] = []
+        self.nodes: dict[str, None] = {}
         self.edges: list[Edge] = []
 
     def _peek(self) -> tuple[str, str, int]:
@@ -114,8 +118,7 @@ class _Reader:
             self.at += 1
         if kind == "word" and value in SETTINGS and self._peek()[1] == "[":
             return []
-        if value not in self.nodes:
-            self.nodes.append(value)
+        self.nodes[value] = None
         return [value]
 
     def _attributes(self) -> None:

@@ -78,9 +78,9 @@ def _names(header: list[str], rows: list[list[str]], notes: list[str]) -> list[s
         notes.append("the first cell of each row is under no header: left out")
         header = ["", *header]
     names = ["" if UNNAMED.match(name) else name for name in header]
+    seen: dict[str, int] = {}
     for k, name in enumerate(names):
-        if name and name in names[:k]:
-            first = names.index(name) + 1
+        if name and (first := seen.setdefault(name, k) + 1) <= k:
             raise ValueError(
                 f"line 1: columns {first} and {k + 1} have the same name {name}; rename one"
             )

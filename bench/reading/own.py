@@ -120,7 +120,8 @@ def _check(frame: "pd.DataFrame", place: Callable[[int], str]) -> None:
 
 def _match(arrows: "nx.DiGraph", names: Sequence[str], source: Any, data: Path) -> None:
     """Refuses a graph over columns that the table lacks, with the line that names one."""
-    unknown = [name for name in arrows.nodes if name not in set(names)]
+    known = set(names)
+    unknown = [name for name in arrows.nodes if name not in known]
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         raise ValueError(

@@ -164,8 +164,9 @@ def _choose(
     named = [name for name in names if name]
     if every or not wanted:
         return named, []
-    keep = [name for name in named if name in set(wanted)]
-    rest = [name for name in named if name not in set(wanted)]
+    nodes = set(wanted)
+    keep = [name for name in named if name in nodes]
+    rest = [name for name in named if name not in nodes]
     if not rest or not keep:
         return keep, []
     shown = ", ".join(rest[:5]) + (f" and {len(rest) - 5} more" if len(rest) > 5 else "")
@@ -179,7 +180,8 @@ def _parse(text: str, layout: Layout, keep: Sequence[str]) -> "pd.DataFrame":
 
     _check_size(len(keep) * text.count("\n"))
     refuse_long_rows(text, layout.separator, len(layout.names))
-    places = [layout.names.index(name) for name in keep]
+    place = {name: k for k, name in enumerate(layout.names)}
+    places = [place[name] for name in keep]
     options = {"sep": layout.separator} if layout.separator != " " else {"sep": r"\s+"}
     rows = io.BytesIO(text.encode())  # a StringIO takes four bytes a character, and longer
     for _ in range(layout.skipped):

@@ -1,10 +1,12 @@
 """The same graph in every form that people have; cycles and undirected edges named."""
 
 import json
+import time
 
 import networkx as nx
 import pytest
 
+from bench.reading.dot import read_dot
 from bench.reading.graphs import as_digraph, read_graph
 from bench.task import Dataset
 
@@ -85,6 +87,15 @@ def test_a_text_may_stand_in_place_of_a_file():
         assert set(read_graph(text)[0].edges) == set(TRUE.edges)
 
 
+def test_a_long_text_takes_time_in_proportion():
+    text = "digraph {\n" + "\n".join(f"n{k} -> n{k + 1};" for k in range(30_000)) + "}"
+    start = time.process_time()
+    nodes, edges = read_dot(text)
+    assert nodes == [f"n{k}" for k in range(30_001)]
+    assert len(edges) == 30_000
+    assert time.process_time() - start < 8  # it was 30 s where each node asked all before it
+
+
 def test_nodes_without_edges_are_kept():
     assert set(read_graph("dag {a b c a -> b}")[0].nodes) == {"a", "b", "c"}
 
@@ -125,6 +136,9 @@ def test_names_without_a_header_are_edges_if_the_table_has_them(tmp_path):
         ("dag {K -> NA\nNA <-> CL}", "g.txt", "line 2: NA <-> CL is a hidden common cause"),
         ("digraph {K -> }", "g.dot", "a name is missing"),
         ("digraph {K -> NA", "g.dot", "brace is not closed"),
+        ("dag {a -> b\n/* b -> c}", "g.txt", "line 2: a comment is not closed"),
+        ("dag {a -> b\n\nb -> ->}", "g.txt", "line 3: a name is missing before '->'"),
+        ('dag {a -> b\n\n{b -> "c}', "g.txt", "line 3: cannot read"),
         ("graph [ node [ id", "g.gml", "not readable as GML"),
         ("graph [ directed 1 node [ id 0 label [ x 1 ] ] ]", "g.gml", "not as GML has it"),
         ("graph [ directed 1 node 5 ]", "g.gml", r"not as GML has it .*; write node \["),

@@ -89,6 +89,21 @@ def test_a_table_that_links_to_itself_is_refused_in_a_line(tmp_path, capsys):
     assert re.search(f"cannot read {circle}: .+\n$", capsys.readouterr().err)
 
 
+def test_names_of_columns_reach_no_terminal_as_they_are(tmp_path, capsys):
+    table = rows(40).rename(columns={"x": "x\x1b[31m", "y": "y\u202e"})
+    table.assign(**{"n" * 100_000: 1.5, "o\x07": 2}).to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "g.csv").write_text("source,target\nx\x1b[31m,y\u202e\nw,z\n")
+    words = ["run", "--data", str(tmp_path / "t.csv"), "--graph", str(tmp_path / "g.csv")]
+    words += ["--methods", "linear", "--out", str(tmp_path / "out"), "--dry-run"]
+    assert main([*words, "--do", "x\x1b[31m=1000"]) == 0
+    said = capsys.readouterr()
+    lines = f"{said.out}\n{said.err}".split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+    assert any(f"{'n' * 300}..., o are in no edge" in line for line in lines)
+    assert any("warning: do(x [31m=1000) sets x [31m to 1000" in line for line in lines)
+    assert max(map(len, lines)) < 2000
+
+
 @pytest.mark.slow
 def test_a_bootstrap_says_how_far_it_is(tmp_path, capsys):
     rows(40).to_csv(tmp_path / "t.csv", index=False)

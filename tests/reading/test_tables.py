@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.reading.cells import is_number
 from bench.reading.numbers import numbers
 from bench.reading.own import read_own
 from bench.reading.tables import open_table
+from bench.scm.columns import FLOAT
 
 VALUES = pd.DataFrame({"K": [1.5, -2.25, 3.0, 40.125], "NA": [10.0, 20.5, 30.0, 1000.5]})
 
@@ -222,6 +224,36 @@ def test_a_graph_is_no_pipe_and_a_table_no_device_or_folder(tmp_path, patience):
         open_table(Path("/dev/zero"))
     with pytest.raises(ValueError, match=f"{tmp_path} is a folder; give a file in it"):
         open_table(tmp_path)
+
+
+@pytest.mark.parametrize("cell", ["1_000", "\u0661", "\uff11", "\xa01", "0x1", "1e", "x"])
+@pytest.mark.parametrize("types", [None, []])
+def test_of_a_column_of_numbers_the_cell_that_is_none_is_named(tmp_path, cell, types):
+    text = "K,NA\n" + "".join(f"{k}.25,{k}\n" for k in range(60)) + f"{cell},3\n"
+    with pytest.raises(
+        ValueError, match="column K holds text, not numbers: line 62 has "
+    ) as refused:
+        read(tmp_path, text, types=types)
+    assert repr(cell) in str(refused.value)
+
+
+def test_numbers_are_told_as_pandas_reads_them(tmp_path):
+    cells = ["+1", " 1 ", "\t1", "1.", ".5", "1e5", "-1E+5", "nan", "1e99"]
+    text = "K,NA\n" + "".join(f"{cell},{k}\n" for k, cell in enumerate(cells))
+    own = read(tmp_path, text, types=[], missing="drop")
+    assert own.kinds["K"] == FLOAT
+    assert all(map(is_number, cells))
+    assert not any(map(is_number, ["", "e5", ".", "1 2", "True", "--1"]))
+
+
+@pytest.mark.parametrize("types", [None, [], ["K=float"]])
+@pytest.mark.parametrize("cells", [["1", "7", 2**64], ["-1", "7", 2**63 + 1], ["5", "7", -(2**70)]])
+def test_an_integer_beyond_64_bits_is_no_text_but_loses_digits(tmp_path, types, cells):
+    text = "K,NA\n" + "".join(f"{cell},{k}\n" for k, cell in enumerate([*cells, 3, 4, 5]))
+    message = rf"column K has an integer beyond 2\^63, .* line 4 has '{cells[2]}'; give it in"
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, text, types=types)
+    assert read(tmp_path, text, types=["K=category"]).kinds["K"].discrete
 
 
 @pytest.mark.parametrize("name", ["none.csv", "t.xlsx", "t.zip", "t.pkl"])

@@ -5,6 +5,7 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.reading.marks import refuse_open
 from bench.reading.rows import cut
 from bench.reading.text import separator_of
 
@@ -33,7 +34,8 @@ def read_edges(
     """An edge list or an adjacency matrix; see `read_graph`, whose `notes` are written here.
 
     Raises:
-        ValueError: an unknown header, an empty end, a matrix without its orientation, or with NaN.
+        ValueError: an unknown header, an empty end, an edge without one direction, a matrix without
+            its orientation, or with NaN.
     """
     rows = cut(text.splitlines(), separator_of(text))
     lines = [(number, [cell.strip() for cell in row]) for number, row in rows]
@@ -44,7 +46,9 @@ def read_edges(
     if _is_matrix(header, [row for _, row in lines[1:]]):
         return _matrix(header, lines[1:], orientation)
     place, first = _ends(header, columns, notes)
-    return _edges(lines[first:], place)
+    graph = _edges(lines[first:], place)
+    refuse_open(header, lines[first:], place)
+    return graph
 
 
 def _ends(header: list[str], columns: Sequence[Hashable], notes: list[str]) -> tuple[Any, int]:

@@ -127,6 +127,8 @@ def _reader(path: Path, text: str) -> Reader:
         return _read_dot
     if ending == ".json" or head.startswith(("{", "[")):
         return _read_json
+    if ending in (".csv", ".tsv") and "->" not in head.split("\n")[0]:
+        return read_edges  # a column may hold arrows
     if ending in (".dot", ".gv") or "->" in head:
         return _read_dot
     return read_edges

@@ -42,7 +42,7 @@ def refuse_returns(text: str) -> None:
     Raises:
         ValueError: there is one; its line is named.
     """
-    if text.count("\r") == text.count("\r\n"):
+    if "\r" not in text or text.count("\r") == text.count("\r\n"):
         return
     quotes, seen = 0, 0
     for found in RETURN.finditer(text):

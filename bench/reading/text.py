@@ -1,6 +1,7 @@
 """Text files: within limits, in UTF-8, and the character that separates their cells."""
 
 import bz2
+import codecs
 import gzip
 import lzma
 import stat
@@ -34,10 +35,12 @@ def read_text(path: Path, limit: int) -> str:
         ValueError: no file, more than `limit` bytes, no UTF-8, a form that is not read, a pipe.
     """
     content = _read_bytes(path, limit)
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if content[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        raise ValueError(f"{path} is UTF-32; save it as UTF-8")
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         raise ValueError(f"{path} is UTF-16; save it as UTF-8")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8").lstrip("\ufeff")  # some programs add a mark to each save
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path}: line {line} is not UTF-8; save the file as UTF-8") from None

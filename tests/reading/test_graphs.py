@@ -29,6 +29,10 @@ def graphml(graph):
     return "\n".join(nx.generate_graphml(graph))
 
 
+def typed(mark, column="Type"):
+    return f"source,target,{column}\nK,NA,->\nNA,CL,{mark}\nK,CL,-->\n"
+
+
 @pytest.mark.parametrize(
     "text, name",
     [
@@ -45,6 +49,9 @@ def graphml(graph):
         (EDGES.replace("source,target", "Parent Node,Child Node"), "g.csv"),
         ("target,source\nNA,K\nCL,NA\nCL,K\n", "g.csv"),
         (EDGES.replace("\n", ",1.0\n").replace("target,1.0", "target,weight"), "g.csv"),
+        (typed("Directed"), "g.csv"),
+        (typed(""), "g.csv"),
+        (typed("--", "weight"), "g.csv"),
         (gml(TRUE), "g.gml"),
         (gml(TRUE), "g.txt"),
         (gml(TRUE).replace("label", "name"), "g.gml"),
@@ -136,6 +143,11 @@ def test_names_without_a_header_are_edges_if_the_table_has_them(tmp_path):
         ("dag {K -> NA\nNA <-> CL}", "g.txt", "line 2: NA <-> CL is a hidden common cause"),
         ("digraph {K -> }", "g.dot", "a name is missing"),
         ("digraph {K -> NA", "g.dot", "brace is not closed"),
+        (typed("--"), "g.csv", r"line 3: NA -- CL is undirected; give it one .* \(column Type\)"),
+        (typed("Undirected"), "g.csv", "line 3: NA undirected CL is undirected"),
+        (typed("<->"), "g.csv", "line 3: NA <-> CL is a hidden common cause; give it one"),
+        (typed("o->"), "g.csv", "line 3: NA o-> CL is half directed"),
+        (typed("<--", "edge_type"), "g.csv", "line 3: NA <-- CL points back; exchange its ends"),
         ("dag {a -> b\n/* b -> c}", "g.txt", "line 2: a comment is not closed"),
         ("dag {a -> b\n\nb -> ->}", "g.txt", "line 3: a name is missing before '->'"),
         ('dag {a -> b\n\n{b -> "c}', "g.txt", "line 3: cannot read"),

@@ -21,6 +21,7 @@ from bench.analysis.report.own import write_own_page
 from bench.analysis.results import metrics_of, read_results
 from bench.analysis.summary import node_table
 from bench.analysis.table import metric_table
+from bench.cli.lines import shown
 from bench.cli.run import order
 from bench.cli.trust import TRUST_FAILED, trust
 from bench.reading.do import Question
@@ -30,7 +31,7 @@ from bench.registry import declared, default_methods
 from bench.run.execute import OK, SOME_FAILED, Order, execute
 from bench.run.fingerprint import fingerprint_of
 from bench.run.records import read_records, write_text
-from bench.run.shape import Record, cell_of, clean
+from bench.run.shape import Record, cell_of
 from bench.scm.do import Shift
 from bench.suites.asked import label_of
 from bench.suites.own import (
@@ -45,8 +46,6 @@ from bench.suites.own import (
 from bench.task import Dataset
 
 SAMPLED = 10_000  # rows, where --n says nothing
-LINE_MOST = 5000  # characters of a note
-LONG_NAME = re.compile(r"([^\s,]{300})[^\s,]+")
 
 
 def add_own_options(parser: argparse.ArgumentParser) -> None:
@@ -100,10 +99,10 @@ def run_own(options: argparse.Namespace) -> int:
     for question in dos:
         question.over(task.own.beside(question.columns), task.own.kinds)
     for line in [*task.own.notes, *_split_notes(task, data)]:
-        print(_shown(line))
+        print(shown(line))
     said = _foreseen(dos, data)
     for line in said:
-        print(_shown(line), file=sys.stderr)
+        print(shown(line), file=sys.stderr)
     generator = fingerprint_of(OwnTask.__module__)
     asked_order = order(options, [task], folder, generator)
     code = execute(asked_order)
@@ -117,11 +116,6 @@ def run_own(options: argparse.Namespace) -> int:
     trusted = trust(asked_order, task, data, records, questions, folder)
     print(f"page: {write_own_page(folder)}")
     return code if trusted or not options.strict else TRUST_FAILED
-
-
-def _shown(line: str) -> str:
-    """A note as one printable line: names of files and columns may hold anything, at any length."""
-    return clean(LONG_NAME.sub(r"\1...", line), LINE_MOST)
 
 
 def _competing() -> list[str]:
@@ -241,11 +235,11 @@ def _show_answers(
     for k, question in enumerate(questions, 1):
         name = "effects" if len(questions) == 1 else f"effects-{k}"
         text = render(effect_table(question, data, name))
-        lines = [*map(_shown, [*agreement(question, data), *_missing(question)])]
+        lines = [*map(shown, [*agreement(question, data), *_missing(question)])]
         write_text(folder / "tables" / f"{name}.md", text + "\n" + "\n".join(lines) + "\n")
         print("\n" + text + "\n" + "\n".join(lines))
     for line in doubts(questions, data, said):
-        print(_shown(line), file=sys.stderr)
+        print(shown(line), file=sys.stderr)
     for method in records:
         print(f"{method}: {', '.join(_files(folder, method))}")
     return questions

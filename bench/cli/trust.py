@@ -11,6 +11,7 @@ import pandas as pd
 from bench.analysis.answers import Answered
 from bench.analysis.render import render
 from bench.analysis.trust import check_all, failed, trust_lines, trust_table, write_trust
+from bench.cli.lines import shown
 from bench.run.environment import one_thread
 from bench.run.execute import Order, execute
 from bench.run.fingerprint import fingerprint_of
@@ -51,7 +52,7 @@ def trust(
     write_text(folder / "tables" / "trust.md", text)
     print("\n" + text)
     for line in trust_lines(checks, method):
-        print(line, file=sys.stderr if failed(checks) else sys.stdout)
+        print(shown(line), file=sys.stderr if failed(checks) else sys.stdout)
     return not failed(checks)
 
 

@@ -258,8 +258,17 @@ def test_an_ablation_begins_anew_where_it_was_interrupted(tmp_path):
     assert "former" not in (tmp_path / "encoder.csv").read_text()
 
 
+@pytest.fixture
+def hearing():
+    """No signal is ignored, as those of a shell's background jobs are."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_lets_the_step_end_and_leaves_a_checkpoint(number, tmp_path, monkeypatch):
+def test_a_signal_lets_the_step_end_and_leaves_a_checkpoint(number, hearing, tmp_path, monkeypatch):
     advance, stops = Run.advance, [1]
 
     def stop(run: Run, device: torch.device) -> float:
@@ -276,13 +285,10 @@ def test_a_signal_lets_the_step_end_and_leaves_a_checkpoint(number, tmp_path, mo
     assert load(tmp_path / "model.safetensors").stages["encoder"]["steps"] == 4
 
 
-def test_what_was_ignored_stays_ignored_and_a_second_signal_kills():
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        with Stops() as stops:
-            signal.raise_signal(signal.SIGTERM)
-            assert not stops.asked
-            signal.raise_signal(signal.SIGINT)
-            assert stops.asked and signal.getsignal(signal.SIGINT) == signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def test_what_was_ignored_stays_ignored_and_a_second_signal_kills(hearing):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with Stops() as stops:
+        signal.raise_signal(signal.SIGTERM)
+        assert not stops.asked
+        signal.raise_signal(signal.SIGINT)
+        assert stops.asked and signal.getsignal(signal.SIGINT) == signal.SIG_DFL

@@ -25,7 +25,8 @@ THREADS = "default: as torch finds them"
 LOGS = {
     "Cond-FiP, encoder": "condfip-encoder.csv",
     "Cond-FiP, decoder": "condfip-decoder.csv",
-    "The published network, in training": "joint.csv",
+    "The published network, both parts": "joint.csv",
+    "The published network, its decoder": "joint-decoder.csv",
     "Amortized GP": "amortized.csv",
 }
 

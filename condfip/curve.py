@@ -9,6 +9,7 @@ from condfip.paper.config import JOINT, STAGES
 
 NAMES = (*STAGES, JOINT, "amortized")  # of logs
 SCENARIOS = ("LIN_IN", "RFF_IN", "RFF_OUT")
+ACROSS = 3  # panels beside each other
 TICKS = (0.02, 0.05, 0.1, 0.2, 0.5)
 
 if TYPE_CHECKING:
@@ -42,9 +43,13 @@ def scaling_figure(logs: dict[str, Path]) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.2 * len(logs), 3.6), layout="constrained")
-    panels = figure.subplots(1, len(logs), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (title, log) in zip(panels, logs.items(), strict=True):
+    across = min(len(logs), ACROSS)
+    down = -(-len(logs) // across)
+    figure = Figure(figsize=(4.2 * across, 3.4 * down), layout="constrained")
+    panels = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
+    for spare in panels[len(logs) :]:
+        spare.remove()
+    for axes, (title, log) in zip(panels, logs.items(), strict=False):
         rows = read(log)
         unit = next(name for name in ("datasets", "tasks") if name in rows[0])
         seen = [float(row[unit]) for row in rows]

@@ -131,14 +131,20 @@ DESCRIBED = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "place", "value"), DESCRIBED, ids=str)
-def test_a_description_that_does_not_fit_takes_no_memory(kind, place, value, whole, tmp_path):
-    tensors, header = whole[kind]
+def altered(header, place, value):
+    """A copy of a header with another value at a place."""
     header = json.loads(json.dumps(header))
     part = header
     for name in place[:-1]:
         part = part[name]
     part[place[-1]] = value
+    return header
+
+
+@pytest.mark.parametrize(("kind", "place", "value"), DESCRIBED, ids=str)
+def test_a_description_that_does_not_fit_takes_no_memory(kind, place, value, whole, tmp_path):
+    tensors, header = whole[kind]
+    header = altered(header, place, value)
     write(tmp_path / "crafted", tensors, header)
     refused({"paper": load, "amortized": amortized.load}[kind], tmp_path / "crafted")
 
@@ -201,11 +207,7 @@ ODD = [
 @pytest.mark.parametrize(("kind", "place", "value"), ODD, ids=str)
 def test_a_run_with_an_odd_header_is_one_line(kind, place, value, runs, tmp_path):
     tensors, header = runs[kind]
-    header = json.loads(json.dumps(header))
-    part = header
-    for name in place[:-1]:
-        part = part[name]
-    part[place[-1]] = value
+    header = altered(header, place, value)
     write(tmp_path / f"{kind}.run.safetensors", tensors, header)
     refused(go_on, tmp_path / f"{kind}.run.safetensors")
 

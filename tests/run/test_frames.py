@@ -78,9 +78,10 @@ def test_a_frame_that_comes_in_drips_is_ticked_too(ends):
 
     def drip():
         with contextlib.suppress(OSError):
-            while True:
+            for _ in range(600):
                 other.sendall(b" ")
                 time.sleep(0.005)
+        other.close()
 
     dripping = threading.Thread(target=drip)
     dripping.start()

@@ -69,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     speed = commands.add_parser("speed", help="training and the paper's sizes on this machine")
     speed.add_argument("--threads", type=threads, default=1, help="default: 1")
     speed.add_argument("--paper", action="store_true", help="time the paper's sizes too")
+    speed.add_argument(
+        "--workers", type=whole(1, THREADS_MOST), default=1, help="time so many workers too"
+    )
     speed.set_defaults(run=run_speed)
     plot = commands.add_parser("plot", help="draw the curves of a training run")
     plot.add_argument("folder", type=place, help="of the run")
@@ -280,7 +283,7 @@ def run_speed(options: argparse.Namespace) -> None:
     """Prints times beside the machine's matrix-product rate."""
     from condfip.paper.speed import report
 
-    report(options.paper)
+    report(options.paper, options.workers)
 
 
 def run_keep(options: argparse.Namespace) -> None:

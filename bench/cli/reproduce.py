@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -134,6 +135,8 @@ def add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smoke", action="store_true", help=about)
     about = "only say what would run, and how long it takes"
     parser.add_argument("--dry-run", action="store_true", help=about)
+    about = "these methods only, beside what is published of the others"
+    parser.add_argument("--methods", type=split, default=[], metavar="A,B", help=about)
     about = "cells at once; default: cores"
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help=about)
     about = "folder of files that a suite reads (chamber, sachs)"
@@ -144,7 +147,7 @@ def reproduce(options: argparse.Namespace) -> int:
     """Makes the runs of the list one after the other; what is done is not done again.
 
     Raises:
-        ValueError: no list in this folder, or an unknown name.
+        ValueError: no list in this folder, an unknown name, or a method that no run asks.
     """
     plan = read_plan(LIST)
     there = [run.name for run in plan.runs]
@@ -153,10 +156,12 @@ def reproduce(options: argparse.Namespace) -> int:
     if options.data_dir:
         read_from(options.data_dir)
     asked = [run for run in plan.runs if not options.only or run.name in options.only]
+    if options.methods:
+        asked = narrowed(asked, options.methods)
     if options.smoke:
         asked = smallest(asked)
     if options.dry_run:
-        print(render(_forecast(plan, asked, options.smoke)), end="")
+        print(render(_forecast(plan, asked, options)), end="")
         return OK
     if not options.smoke:
         return _all(plan, asked, RESULTS, options)
@@ -168,15 +173,39 @@ def _all(plan: Plan, runs: Sequence[Listed], results: Path, options: argparse.Na
     worst = OK
     for run in runs:
         print(f"\n{run.name}: {run.about}", flush=True)
-        folder = results / run.name
+        folder, published = results / run.name, _published(results, run)
+        if options.methods and published.exists() and not folder.exists():
+            shutil.copytree(published, folder)
         for part in run.parts:
             ended = execute(_order(plan, part, folder, options.jobs, options.smoke))
             if ended == INTERRUPTED:
                 print(f"go on with: {resume_command(options.typed)}")
                 return ended
             worst = max(worst, ended)
-        _publish(folder, results / "published" / run.name, run.tables)
+        _publish(folder, published, run.tables)
     return worst
+
+
+def _published(results: Path, run: Listed) -> Path:
+    return results / "published" / run.name
+
+
+def narrowed(runs: Sequence[Listed], methods: Sequence[str]) -> list[Listed]:
+    """What is left of runs when only some methods are asked; runs without them are left out.
+
+    Raises:
+        ValueError: no run asks a method.
+    """
+    there = {method for run in runs for part in run.parts for method in part.methods}
+    if unknown := [method for method in methods if method not in there]:
+        raise ValueError(f"--methods: no run asks {unknown[0]}")
+    made = list[Listed]()
+    for run in runs:
+        asked = [[method for method in part.methods if method in methods] for part in run.parts]
+        parts = zip(run.parts, asked, strict=True)
+        if any(asked):
+            made.append(replace(run, parts=[replace(p, methods=m) for p, m in parts if m]))
+    return made
 
 
 def smallest(runs: Sequence[Listed]) -> list[Listed]:
@@ -235,15 +264,16 @@ FORECAST = (
 )
 
 
-def _forecast(plan: Plan, runs: Sequence[Listed], small: bool) -> Table:
+def _forecast(plan: Plan, runs: Sequence[Listed], options: argparse.Namespace) -> Table:
     """What each run has to do, and for how long."""
     header = ["run", "problems", "cells", "done before", "core minutes", "not known"]
     table, total = Table("reproduce", "", header), 0.0
     expectations = _seen(RESULTS / run.name for run in runs)
     for run in runs:
         folder = RESULTS / run.name
-        cells = list(_cells(plan, run, folder, small))
-        records = read_records(Path("no such folder") if small else folder)
+        cells = list(_cells(plan, run, folder, options.smoke))
+        begun = _published(RESULTS, run) if options.methods and not folder.exists() else folder
+        records = read_records(Path("no such folder") if options.smoke else begun)
         todo = Known(records, run.name).pending(cells)
         seconds, unknown = expectations.total(todo)
         total += seconds

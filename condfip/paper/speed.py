@@ -56,8 +56,10 @@ class Figure:
     plain: Callable[[], float] | None = None
 
 
-def report(paper: bool) -> None:
-    """Prints training's datasets a second; the paper's sizes with their goals if `paper`."""
+def report(paper: bool, workers: int = 1) -> None:
+    """Prints training's datasets a second; also what further workers give, and the paper's sizes
+    with their goals if `paper`.
+    """
     half = has_bfloat16(torch.device("cpu"))
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__},", end=" ")
     print(f"training in {'bfloat16' if half else 'float32'}; matrix products: {rates(half)}")
@@ -68,6 +70,9 @@ def report(paper: bool) -> None:
             f"written plainly: {plain / fast:.2f} times as many (goal 1.7)",
             flush=True,
         )
+    if workers > 1:
+        for stage, (one, many) in workers_speed(workers).items():
+            print(f"{stage:8s} {one / many:.2f} times as many with {workers} workers", flush=True)
     if paper:
         _paper(half)
     print(f"matrix products: {rates(half)}")
@@ -87,10 +92,27 @@ def training_speed(rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
     return best
 
 
+def workers_speed(count: int, rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
+    """Seconds on the clock of a training step of each stage: one worker and `count`, as above."""
+    steps = {stage: (our_step(stage), our_step(stage, count)) for stage in (*STAGES, JOINT)}
+    best = dict.fromkeys(steps, (float("inf"), float("inf")))
+    for _ in range(rounds):
+        for stage, (one, many) in steps.items():
+            best[stage] = min(best[stage][0], _elapsed(one)), min(best[stage][1], _elapsed(many))
+        keep_memory()
+    return best
+
+
 def _work(act: Callable[[], object]) -> float:
     start = time.process_time()
     act()
     return time.process_time() - start
+
+
+def _elapsed(act: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
 
 
 def _training(stage: str) -> Config:
@@ -100,11 +122,11 @@ def _training(stage: str) -> Config:
     return replace(SMALL, model=SIZES).with_stage(stage, settings, prior)
 
 
-def our_step(stage: str) -> Callable[[], object]:
+def our_step(stage: str, workers: int = 1) -> Callable[[], object]:
     """One step of training, as `condfip train` does it."""
     torch.manual_seed(0)
     config = _training(stage)
-    run = Run.start(Stage(stage, config, CondFiPModel(config.model), 0, {}))
+    run = Run.start(Stage(stage, config, CondFiPModel(config.model), 0, {}, workers))
 
     def act() -> None:
         run.step = 0  # the same datasets every time
@@ -176,9 +198,7 @@ def matrix_rate(kind: torch.dtype, size: int = 2048, repeats: int = 10) -> float
 
 def _seconds(act: Callable[[], object]) -> float:
     act()
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start
+    return _elapsed(act)
 
 
 def _with_peak(measure: Callable[[], float]) -> tuple[float, float]:

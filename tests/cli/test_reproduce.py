@@ -1,5 +1,8 @@
 """The list of runs behind every claim: it is whole, resumed, and publishes what is complete."""
 
+import gzip
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,8 @@ import pytest
 from bench.cli.parser import main
 from bench.cli.reproduce import read_plan, smallest
 from bench.registry import find_suite
-from bench.run.records import read_records
+from bench.run.records import read_launches, read_records
+from bench.run.shape import canonical, seal
 
 LISTED = Path(__file__).parents[2] / "results" / "runs.toml"
 SMALL = """
@@ -71,6 +75,39 @@ def test_a_run_is_published_when_complete_and_never_done_twice(checkout, capsys,
     assert [cell.strip() for cell in row.split("|")[2:5]] == ["2", "5", "5"]
     assert main(["reproduce", "--only", "few", "--jobs", "1"]) == 0
     assert "0 to run" in capsys.readouterr().out
+
+
+def test_some_methods_are_made_again_beside_what_is_published_of_the_others(
+    checkout, capsys, undrawn
+):
+    assert main(["reproduce", "--only", "few", "--jobs", "1"]) == 0
+    shutil.rmtree(checkout / "few")
+    published = checkout / "published" / "few"
+    launches = len(read_launches(published))
+    command = ["reproduce", "--only", "few", "--jobs", "1", "--methods", "linear"]
+    assert main([*command[:3], *command[5:], "--dry-run"]) == 0
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("| few"))
+    assert [cell.strip() for cell in row.split("|")[2:5]] == ["2", "2", "2"]
+    assert not (checkout / "few").exists()
+    assert main(command) == 0
+    assert "2 done before, 0 to run" in capsys.readouterr().out
+    shutil.rmtree(checkout / "few")
+    old = (published / "records.jsonl.gz").read_bytes()
+    packed = gzip.decompress(old).replace(b'"source":"', b'"source":"0')
+    lines = [json.loads(line) for line in packed.splitlines()]
+    sealed = [canonical(seal(r["key"], r["result"], r["run"])) for r in lines]
+    (published / "records.jsonl.gz").write_bytes(gzip.compress("\n".join([*sealed, ""]).encode()))
+    assert main(command) == 0
+    made = {
+        (r["key"]["method"], r["key"]["source"][0] == "0") for r in read_records(published).current
+    }
+    assert made == {("linear", False), ("marginal", True), ("truth", True)}
+    assert len(read_launches(published)) > launches
+
+
+def test_a_method_that_no_run_asks_is_one_line(checkout, capsys):
+    assert main(["reproduce", "--methods", "linear,gp"]) == 1
+    assert "no run asks gp" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -136,7 +136,7 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
     try:
         config, stages = Config.from_dict(header["config"]), header["stages"]
         known = config.model.pooling in POOLINGS and config.model.network in NETWORKS
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         told = ascii(str(error))[1:-1]
         raise ValueError(f"{path} describes another kind of model: {told}") from None
     check_settings(config, len(tensors), path)

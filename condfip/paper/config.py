@@ -3,6 +3,10 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+from bench.scm.graphs import GRAPHS
+from bench.scm.mechanisms import MECHANISMS
+from bench.scm.prior import VARIANTS
+
 POOLINGS = ("max", "mean", "wide")
 NETWORKS = ("published", "former")
 STAGES = ("encoder", "decoder")  # published: one after the other, the first then frozen
@@ -56,6 +60,9 @@ class PriorConfig:
         mechanisms: LIN, RFF.
         graph_kinds: of `bench.scm.graphs`.
         variant: lorch or causica.
+
+    Raises:
+        ValueError: nothing could be drawn from it.
     """
 
     nodes: tuple[int, ...] = (20,)
@@ -67,6 +74,17 @@ class PriorConfig:
     mechanisms: tuple[str, ...] = ("LIN", "RFF")
     graph_kinds: tuple[str, ...] = ("er", "sf_in", "sf_out")
     variant: str = "lorch"
+
+    def __post_init__(self) -> None:
+        if not self.nodes or not self.rows or min((*self.nodes, *self.rows)) < 2:
+            raise ValueError("a prior without nodes or rows")
+        for words, known in (
+            (self.mechanisms, MECHANISMS),
+            (self.graph_kinds, GRAPHS),
+            ((self.variant,), VARIANTS),
+        ):
+            if not words or not set(words) <= set(known):
+                raise ValueError(f"a prior of {ascii(words)[:40]}")
 
     @property
     def intervened(self) -> int:

@@ -199,6 +199,18 @@ ODD = [
     ("joint", ("config", "joint", "chunk"), 0),
     ("joint", ("config", "joint", "steps"), 0),
     ("joint", ("config", "model", "width"), 2**39),
+    *(
+        ("joint", ("config", "joint", "prior", name), value)
+        for name, value in (
+            ("mechanisms", ["XXX"]),
+            ("mechanisms", []),
+            ("graph_kinds", ["zz"]),
+            ("variant", "zz"),
+            ("nodes", []),
+            ("nodes", ["x"]),
+            ("rows", [0]),
+        )
+    ),
     ("amortized", ("config", "loss"), "zz"),
     ("amortized", ("config", "model", "width"), "x"),
 ]

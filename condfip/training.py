@@ -228,8 +228,12 @@ class Teller:
         self.scores = self.scored(self.run.average)
         row |= {name: round(value, 5) for name, value in self.scores.items()}
         log(folder.log, row)
-        told = " ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in COUNTS)
+        told = " ".join(_figure(name, row[name]) for name in row if name not in COUNTS)
         print(f"{folder.name} {told}; {self._pace()}", flush=True)
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{name} {value}" if isinstance(value, int) else f"{name} {value:.4g}"
 
 
 def log(path: Path, row: dict[str, Any]) -> None:

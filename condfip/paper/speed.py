@@ -78,27 +78,29 @@ def report(paper: bool, workers: int = 1) -> None:
     print(f"matrix products: {rates(half)}")
 
 
-def training_speed(rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
-    """Seconds of work of a training step of each stage: plain and ours, the least of some rounds.
+Steps = dict[str, tuple[Callable[[], object], Callable[[], object]]]
 
-    Rounds alternate, so that a busy machine is busy for both.
-    """
+
+def training_speed(rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
+    """Least seconds of work of a training step of each stage over some rounds: plain and ours."""
     steps = {stage: (plain_step(stage), our_step(stage)) for stage in (*STAGES, JOINT)}
-    best = dict.fromkeys(steps, (float("inf"), float("inf")))
-    for _ in range(rounds):
-        for stage, (plain, ours) in steps.items():
-            best[stage] = min(best[stage][0], _work(plain)), min(best[stage][1], _work(ours))
-        keep_memory()
-    return best
+    return _least(steps, _work, rounds)
 
 
 def workers_speed(count: int, rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
     """Seconds on the clock of a training step of each stage: one worker and `count`, as above."""
     steps = {stage: (our_step(stage), our_step(stage, count)) for stage in (*STAGES, JOINT)}
+    return _least(steps, _elapsed, rounds)
+
+
+def _least(
+    steps: Steps, clock: Callable[[Callable[[], object]], float], rounds: int
+) -> dict[str, tuple[float, float]]:
+    """Rounds alternate, so that a busy machine is busy for both."""
     best = dict.fromkeys(steps, (float("inf"), float("inf")))
     for _ in range(rounds):
-        for stage, (one, many) in steps.items():
-            best[stage] = min(best[stage][0], _elapsed(one)), min(best[stage][1], _elapsed(many))
+        for stage, (one, other) in steps.items():
+            best[stage] = min(best[stage][0], clock(one)), min(best[stage][1], clock(other))
         keep_memory()
     return best
 

@@ -23,10 +23,9 @@ MODELS = ("condfip", "amortized")
 CHECKPOINT = "file of weights; default: the shipped ones"
 THREADS = "default: as torch finds them"
 LOGS = {
+    "Cond-FiP, both networks": "condfip-joint.csv",
     "Cond-FiP, encoder": "condfip-encoder.csv",
     "Cond-FiP, decoder": "condfip-decoder.csv",
-    "The published network, both parts": "joint.csv",
-    "The published network, its decoder": "joint-decoder.csv",
     "Amortized GP": "amortized.csv",
 }
 

@@ -15,15 +15,14 @@ from torch import Tensor, nn
 
 from condfip.device import pick_device
 from condfip.layout import built, check_fit, check_layout, check_settings, is_count
-from condfip.paper.config import JOINT, NETWORKS, POOLINGS, STAGES, Config, ModelConfig
-from condfip.paper.former import FormerModel, renamed
+from condfip.paper.config import JOINT, POOLINGS, STAGES, Config
 from condfip.paper.model import CondFiPModel
 from condfip.printable import NAME_MOST, block, plain
 
 HEADER, DIGEST = "condfip", "sha256"
 WEIGHTS = Path(__file__).parent / "weights"
 SHIPPED = {  # by their contents, as `write` names them; another file under such a name is refused
-    "condfip.safetensors": "3084f62c5ca275cf4a4e5becdf7a01e9f4ef5a08b93c60c3f7cccbb9cf509697",
+    "condfip.safetensors": "d115c96617ec05d48648ea7d9e9a964485d7d629524cf4a63a344a751c38bab7",
     "amortized.safetensors": "c23e590a689e67dfa832198deefb4909c44aba9d45d904a321660c7344ae13ea",
 }
 
@@ -135,15 +134,14 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
     tensors, header, sha = read(path)
     try:
         config, stages = Config.from_dict(header["config"]), header["stages"]
-        known = config.model.pooling in POOLINGS and config.model.network in NETWORKS
+        known = config.model.pooling in POOLINGS
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         told = ascii(str(error))[1:-1]
         raise ValueError(f"{path} describes another kind of model: {told}") from None
     check_settings(config, len(tensors), path)
     if not known or not is_history(stages) or not stages.keys() <= {*STAGES, JOINT}:
-        raise ValueError(f"{path} describes another kind of model: its network or its stages")
-    tensors = renamed(tensors)
-    model = built(lambda: build(config.model), tensors, path)
+        raise ValueError(f"{path} describes another kind of model: its pooling or its stages")
+    model = built(lambda: CondFiPModel(config.model), tensors, path)
     fill(model, tensors, path)
     return Checkpoint(config, model.to(place).eval(), stages, sha)
 
@@ -159,11 +157,6 @@ def is_history(stages: Any) -> bool:
         and all(is_count(told.get(name, 0)) for name in ("steps", "datasets", "tasks"))
         for told in stages.values()
     )
-
-
-def build(config: ModelConfig) -> CondFiPModel:
-    """The networks of a configuration, with random weights."""
-    return (FormerModel if config.network == "former" else CondFiPModel)(config)
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -252,9 +252,8 @@ class Run(Generic[T]):
             run = cls.start(trainee, **counts)
         except UNBUILT as error:
             raise saved.wrong(f"no optimiser for it, {ascii(str(error))[:80]}") from None
-        renamed = getattr(run.trainee, "renamed", dict)
-        fill(run.trainee.model, renamed(saved.below("model.")), path)
-        fill(run.average, renamed(saved.below("average.")), path)
+        fill(run.trainee.model, saved.below("model."), path)
+        fill(run.average, saved.below("average."), path)
         for number, optimiser in enumerate(run.optimisers):
             state = moments(saved, number, optimiser)
             optimiser.load_state_dict(optimiser.state_dict() | {"state": state})

@@ -8,7 +8,6 @@ from bench.scm.mechanisms import MECHANISMS
 from bench.scm.prior import VARIANTS
 
 POOLINGS = ("max", "mean", "wide")
-NETWORKS = ("published", "former")
 STAGES = ("encoder", "decoder")  # published: one after the other, the first then frozen
 JOINT = "joint"
 
@@ -28,7 +27,6 @@ class ModelConfig:
         decoder_heads, decoder_head: everywhere in the decoder.
         pooling: over samples, of `POOLINGS`; the published model takes the maximum, `wide` has
             mean and deviation too.
-        network: of `NETWORKS`; the former one has the shipped weights.
     """
 
     width: int = 256
@@ -42,7 +40,6 @@ class ModelConfig:
     decoder_heads: int = 8
     decoder_head: int = 64
     pooling: str = "max"
-    network: str = "published"
 
 
 @dataclass(frozen=True)
@@ -163,16 +160,17 @@ class Config:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The inverse of `as_dict`; unknown fields are a TypeError."""
-        stages = {stage: _stage(values[stage]) for stage in STAGES}
-        stages[JOINT] = _stage(values[JOINT]) if JOINT in values else stages["decoder"]
-        model = {"network": "former"} | values["model"]  # headers from before have no such field
+        stages = {stage: _stage(values[stage]) for stage in (*STAGES, JOINT)}
+        model = dict(values["model"])
+        if model.pop("network", "published") != "published":  # a field of files from before
+            raise TypeError("it is of another network")
         return cls(values["name"], ModelConfig(**model), **stages)
 
 
 def _stage(values: dict[str, Any]) -> StageConfig:
     prior = PriorConfig(**{key: _frozen(value) for key, value in values["prior"].items()})
-    values = {"cosine": 0} | values | {"prior": prior}  # headers from before have no cosine
-    return StageConfig(**{key: _frozen(value) for key, value in values.items()})
+    settings = {key: _frozen(value) for key, value in values.items()} | {"prior": prior}
+    return StageConfig(**settings)
 
 
 def _frozen(value: Any) -> Any:

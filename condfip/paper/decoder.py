@@ -87,12 +87,7 @@ class AdaptiveLayer(Attentive):
     each is a combination of three vectors of node j with two numbers of the row. Query and output
     maps join these vectors, and attention is two products of the rows with a small matrix of each
     target: no key is ever made for a row, and parents only are read.
-
-    Attributes:
-        steers_keys: whether the condition's scale and shift act on keys and values too.
     """
-
-    steers_keys = True
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config.width, config.decoder_heads, config.decoder_head, config.hidden)
@@ -106,12 +101,11 @@ class AdaptiveLayer(Attentive):
         """Queries [T, M, E] -> [T, M, E]; `line`: the parents' values."""
         steer = self.steer(line.condition)
         shift, scale, gate, shift2, scale2, gate2 = (s[targets.node][:, None] for s in steer)
-        keys = steer[:2] if self.steers_keys else (None, None)
-        mixed = self._attend(self.norm_query(h) * (1 + scale) + shift, line, targets, keys)
+        mixed = self._attend(self.norm_query(h) * (1 + scale) + shift, line, targets, steer[:2])
         h = h + gate * self.drop(mixed)
         first, second = linears(self.feed_forward)
         inner = self.norm_feed_forward(h) * (1 + scale2) + shift2
-        return h + gate2 * self.drop(second(self.activation(first(inner))))
+        return h + gate2 * self.drop(second(F.relu(first(inner))))
 
     def _attend(self, h: Tensor, line: Line, targets: Targets, keys: tuple) -> Tensor:
         """Steered queries [T, M, E] -> what the parents answer, [T, M, E]."""
@@ -144,15 +138,11 @@ class AdaptiveLayer(Attentive):
         line: Line,
         norm: nn.LayerNorm,
         linear: nn.Linear,
-        shift: Tensor | None,
-        scale: Tensor | None,
+        shift: Tensor,
+        scale: Tensor,
     ) -> list[Tensor]:
         """Keys or values are slope * part 0 + level * part 1 + part 2: [B D, H, K] each."""
-        gain: Tensor = norm.weight
-        level: Tensor = norm.bias
-        if shift is not None and scale is not None:
-            gain, level = gain * (1 + scale), level * (1 + scale) + shift
-        level = level.expand_as(line.codebook)
+        gain, level = norm.weight * (1 + scale), norm.bias * (1 + scale) + shift
         vectors = torch.stack([line.codebook * gain, line.position * gain, level])
         codebook, position, level = F.linear(vectors, linear.weight)
         parts = codebook, position, level + linear.bias

@@ -70,14 +70,12 @@ class Attentive(nn.Module):
     """Three norms, three maps to heads, a map back, then a feed-forward network.
 
     Attributes:
-        activation: between the two maps of the feed-forward network.
         dropout: share of each map's answers dropped in training.
     """
 
     def __init__(self, width: int, heads: int, head: int, hidden: int) -> None:
         super().__init__()
         self.heads, self.dropout = heads, 0.0
-        self.activation: Callable[[Tensor], Tensor] = F.relu
         self.norm_query, self.norm_key, self.norm_value = (nn.LayerNorm(width) for _ in range(3))
         self.query, self.key, self.value = (nn.Linear(width, heads * head) for _ in range(3))
         self.out = nn.Linear(heads * head, width)
@@ -106,12 +104,12 @@ class Block(Attentive):
         query, key, value = (part.view(-1, x.shape[2], part.shape[1]) for part in parts)
         mixed = mix(query, key, value, self.heads).flatten(0, 1)
         first, second = linears(self.feed_forward)
-        if self.activation is F.relu and not (self.training and self.dropout):
+        if not (self.training and self.dropout):
             flat = AddLinear.apply(flat, mixed, self.out.weight, self.out.bias)
             maps = (*merged(self.norm_feed_forward, first), second.weight, second.bias)
             return AddNetwork.apply(flat, *maps).view(x.shape)
         flat = flat + self.drop(self.out(mixed))
-        inner = self.activation(first(self.norm_feed_forward(flat)))
+        inner = F.relu(first(self.norm_feed_forward(flat)))
         return (flat + self.drop(second(inner))).view(x.shape)
 
 

@@ -90,7 +90,7 @@ def onward(block: Block, x: Tensor, mixed: Tensor) -> Tensor:
     """Tokens [..., T, E] after attention [..., H, T, K] and the feed-forward network."""
     x = x + block.out(mixed.transpose(-2, -3).flatten(-2))
     first, second = block.feed_forward
-    return x + second(block.activation(first(block.norm_feed_forward(x))))
+    return x + second(F.relu(first(block.norm_feed_forward(x))))
 
 
 def adaptive(
@@ -99,12 +99,10 @@ def adaptive(
     """An adaptive layer with keys and values of inputs [B, D, M, E]; h and answer alike."""
     steer = layer.steer(condition)
     shift, scale, gate, shift2, scale2, gate2 = (part[:, :, None] for part in steer)
-    acts = float(layer.steers_keys)
-    key_shift, key_scale = acts * shift, acts * scale
     tokens = (
         layer.norm_query(h) * (1 + scale) + shift,
-        layer.norm_key(inputs) * (1 + key_scale) + key_shift,
-        layer.norm_value(inputs) * (1 + key_scale) + key_shift,
+        layer.norm_key(inputs) * (1 + scale) + shift,
+        layer.norm_value(inputs) * (1 + scale) + shift,
     )
     maps = layer.query, layer.key, layer.value
     parts = (m(t).unflatten(-1, (layer.heads, -1)) for m, t in zip(maps, tokens, strict=True))
@@ -113,4 +111,4 @@ def adaptive(
     h = h + gate * layer.out(mixed)
     first, second = layer.feed_forward
     inner = layer.norm_feed_forward(h) * (1 + scale2) + shift2
-    return h + gate2 * second(layer.activation(first(inner)))
+    return h + gate2 * second(F.relu(first(inner)))

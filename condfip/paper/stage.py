@@ -10,12 +10,11 @@ from torch import Generator, Tensor, nn
 from torch.optim import Adam, Muon, Optimizer
 
 from bench.task import Problem, seed_of
-from condfip.checkpoint import Checkpoint, build, is_history
+from condfip.checkpoint import Checkpoint, is_history
 from condfip.device import has_bfloat16
 from condfip.layout import built
 from condfip.paper.config import Config, StageConfig
 from condfip.paper.decoder import Targets
-from condfip.paper.former import renamed
 from condfip.paper.layers import Attentive
 from condfip.paper.method import CondFiPPublished, Mechanisms
 from condfip.paper.model import CondFiPModel
@@ -148,8 +147,8 @@ class Stage:
         history: Any = saved.header.get("history")
         if not is_history(history) or not history.keys() <= LOSSES.keys():
             raise saved.odd("history")
-        tensors = renamed(saved.below("model."))
-        model = built(lambda: build(config.model), tensors, saved.path).to(device)
+        tensors = saved.below("model.")
+        model = built(lambda: CondFiPModel(config.model), tensors, saved.path).to(device)
         return cls(name, config, model, saved.seed, history)
 
     @property
@@ -174,10 +173,6 @@ class Stage:
     def optimisers(self) -> list[Optimizer]:
         """The optimisers of what this stage moves."""
         return make_optimisers(self.trained(self.model), self.settings)
-
-    def renamed(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of a run from before, under today's names."""
-        return renamed(tensors)
 
     def gradients(self, step: int, device: torch.device) -> tuple[float, int]:
         """Draws the datasets of a step, adds its gradients; returns loss and number of datasets."""

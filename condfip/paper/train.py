@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from condfip.checkpoint import Checkpoint, build, load
+from condfip.checkpoint import Checkpoint, load
 from condfip.device import pick_device
 from condfip.paper.config import Config
+from condfip.paper.model import CondFiPModel
 from condfip.paper.stage import Stage
 from condfip.printable import NAME_MOST, plain
 from condfip.run import Run
@@ -86,7 +87,7 @@ def prepare(stage: str, plan: Plan, device: torch.device) -> Run[Stage]:
             run.trainee.config = config
             return run
     torch.manual_seed(plan.seed)
-    config, model, history = plan.config, build(plan.config.model).to(device), {}
+    config, model, history = plan.config, CondFiPModel(plan.config.model).to(device), {}
     if plan.begin:
         begun = _trained(plan.begin, plan, device)
         model.load_state_dict(begun.model.state_dict())
@@ -116,7 +117,7 @@ def pooled(run: Run[Stage], pooling: str, device: torch.device) -> Run[Stage]:
     if pooling == before.model.pooling:
         return run
     config = replace(before, model=replace(before.model, pooling=pooling))
-    model = build(config.model).to(device)
+    model = CondFiPModel(config.model).to(device)
     if before.model.pooling == "wide":
         raise ValueError(f"a run with wide pooling cannot go on with {pooling}")
     model.load_state_dict(run.trainee.model.state_dict(), strict=False)

@@ -3,8 +3,9 @@
 F of a node depends on vectors of the node (position, condition) and of its parents (codebook,
 position). Around the zero-shot ones it is read as linear in them, F + J v, with v of a Gaussian
 prior: a Gaussian process whose mean is Cond-FiP's answer and whose kernel is J J', the tangent
-kernel of the decoder (Jacot et al., "Neural Tangent Kernel", NeurIPS 2018). The variances of noise
-and prior are those of largest evidence, node by node, so that few or noisy rows move little.
+kernel of the decoder (Jacot et al., "Neural Tangent Kernel", NeurIPS 2018), and as much again of
+a line in the parents' values. The variances of noise and prior are those of largest evidence, node
+by node, so that few or noisy rows move little.
 One Gauss-Newton step, solved exactly: nothing is trained, no rows are held out.
 """
 
@@ -14,6 +15,7 @@ from typing import cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bench.scm.base import AdditiveSCM
@@ -25,7 +27,9 @@ from condfip.paper.method import CondFiP, Embedded
 MOST_ROWS = 1000  # of the context that refine; the embedding reads them all
 FEWEST_ROWS = 10
 VECTORS = 2**16  # held at once, of rows, targets and their parents
-WAY = 0.05  # largest number of a vector's change along which a slope is taken; vectors are near 1
+# largest number of a vector's change along which a slope is taken, where vectors are near 1: short,
+# as networks may be steep, but no shorter than float32 bears
+WAY = 0.002
 RATIOS = tuple(10 ** (k / 2) for k in range(-8, 13))  # noise to mean prior variance of F
 
 
@@ -36,7 +40,7 @@ class CondFiPTuned(CondFiP):
         checkpoint, device: see `CondFiP`.
     """
 
-    version = "1"
+    version = "2"
     estimate = AdditiveSCM
 
     @property
@@ -53,11 +57,13 @@ class Refined:
         place: the node, then its parents, [L].
         start: their zero-shot codebook, position and condition in each reading, [S, L, 3, E].
         change: of these, alike.
+        line: what the parents' values are multiplied by besides, [L - 1].
     """
 
     place: Tensor
     start: Tensor
     change: Tensor
+    line: Tensor
 
 
 class Tuned(Embedded):
@@ -93,15 +99,17 @@ class Tuned(Embedded):
         sign = self.signs.view(-1, 1, 1)
         z, y = sign[..., None] * rows.T[place].transpose(1, 2), rows.T[group].double()
         answer, slopes = tangent(self.model.decoder, start, z, allowed, sign / len(sign))
-        change = torch.zeros_like(start).transpose(0, 1)
+        change, line = torch.zeros_like(start).transpose(0, 1), start.new_zeros(allowed.shape)
         if len(rows) >= FEWEST_ROWS:
+            values = rows.T[place[:, 1:]].mT * allowed[:, None]  # [T, N, L - 1]
             flat = slopes.permute(1, 2, 0, 3, 4, 5).flatten(2)  # [T, N, S L 3 E]
-            dual, noise = evidence((flat @ flat.mT).double(), y - answer.double())
-            change = (flat.mT @ dual.to(flat.dtype)[..., None])[..., 0].view(change.shape)
+            found, line, noise = posterior(flat, values, y - answer.double())
+            change = found.view(change.shape)
             self.noise_scale[group] = noise.sqrt().cpu().numpy()
         for k, (j, mine) in enumerate(zip(group, parents, strict=True)):
             some = slice(0, 1 + len(mine))
-            self.nodes[j] = Refined(place[k, some], start[:, k, some], change[k, :, some])
+            refined = place[k, some], start[:, k, some], change[k, :, some], line[k, : len(mine)]
+            self.nodes[j] = Refined(*refined)
 
     def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` at rows [M, D]: [M, len(nodes)]."""
@@ -111,15 +119,18 @@ class Tuned(Embedded):
             self.vectors.new_zeros(len(self.signs), *place.shape, *self.vectors.shape[2:])
             for _ in range(2)
         )
+        line = start.new_zeros(allowed.shape)
         for k, node in enumerate(found):
             start[:, k, : len(node.place)] = node.start
             change[:, k, : len(node.place)] = node.change
+            line[k, : len(node.line)] = node.line
         rows = max(VECTORS // (len(self.signs) * place.numel()), 1)
         answers = []
         for part in self._tensor(z)[0].split(rows):
             signed = self.signs[..., None] * part.T[place].transpose(1, 2)
             answer = moved(self.model.decoder, start, change, signed, allowed)
-            answers.append((self.signs.view(-1, 1, 1) * answer).mean(0))
+            straight = (line[..., None] * part.T[place[:, 1:]]).sum(1)
+            answers.append((self.signs.view(-1, 1, 1) * answer).mean(0) + straight)
         return torch.cat(answers, 1).T.double().cpu().numpy()
 
 
@@ -173,10 +184,10 @@ def _layer(
 ) -> Tensor:
     """One adaptive layer: h [S, T, N, E], inputs [S, T, N, P, E], condition [S, T, N, L, E]."""
     shift, scale, gate, shift2, scale2, gate2 = layer.steer(condition[..., 0, :])
-    keys, values = layer.norm_key(inputs), layer.norm_value(inputs)
-    if layer.steers_keys:
-        key_shift, key_scale, *_ = layer.steer(condition[..., 1:, :])
-        keys, values = (t * (1 + key_scale) + key_shift for t in (keys, values))
+    key_shift, key_scale, *_ = layer.steer(condition[..., 1:, :])
+    keys, values = (
+        norm(inputs) * (1 + key_scale) + key_shift for norm in (layer.norm_key, layer.norm_value)
+    )
     query = layer.query(layer.norm_query(h) * (1 + scale) + shift)
     query, key, value = (
         t.unflatten(-1, (layer.heads, -1)) for t in (query, layer.key(keys), layer.value(values))
@@ -187,7 +198,7 @@ def _layer(
     h = h + gate * layer.out(mixed)
     first, second = linears(layer.feed_forward)
     inner = layer.norm_feed_forward(h) * (1 + scale2) + shift2
-    return h + gate2 * second(layer.activation(first(inner)))
+    return h + gate2 * second(F.relu(first(inner)))
 
 
 def moved(decoder: Decoder, start: Tensor, change: Tensor, z: Tensor, allowed: Tensor) -> Tensor:
@@ -211,6 +222,26 @@ def moved(decoder: Decoder, start: Tensor, change: Tensor, z: Tensor, allowed: T
     with torch.inference_mode():
         more, less = decoder.answer(rows, data, targets).view(2, s, t, n)
     return (more + less) / 2 + (more - less) / (2 * way[:, None])
+
+
+def posterior(slopes: Tensor, values: Tensor, rest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What is added to the mean: slopes times the first, values times the second; noise variance.
+
+    Each has half of the prior variance of what is added.
+
+    Args:
+        slopes: of each row, [T, N, P]. values: of its parents, [T, N, L]. rest: what the mean
+            leaves, [T, N].
+
+    Returns:
+        [T, P], [T, L] and [T].
+    """
+    sizes = [t.square().sum((1, 2), keepdim=True) for t in (slopes, values)]
+    share = sizes[0] / sizes[1].clamp(min=1e-12)
+    kernel = slopes @ slopes.mT + share * values @ values.mT
+    dual, noise = evidence(kernel.double(), rest)
+    weights = dual.to(slopes.dtype)[..., None]
+    return (slopes.mT @ weights)[..., 0], (share * values.mT @ weights)[..., 0], noise
 
 
 def evidence(kernel: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:

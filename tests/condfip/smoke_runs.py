@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from condfip.checkpoint import build
 from condfip.paper.config import JOINT, SMOKE, STAGES, Config, PriorConfig
 from condfip.paper.model import CondFiPModel
 from condfip.paper.stage import Stage
@@ -18,7 +17,7 @@ CPU = torch.device("cpu")
 def start(stage: str = "decoder", steps: int = 20, **settings) -> Run:
     config = SMOKE.with_stage(stage, {"steps": steps, "half": False, **settings}, {})
     torch.manual_seed(0)
-    return Run.start(Stage(stage, config, build(config.model), 0, {}))
+    return Run.start(Stage(stage, config, CondFiPModel(config.model), 0, {}))
 
 
 def seeded(config: PriorConfig, size: int = 6, seed: int = 0) -> Batch:

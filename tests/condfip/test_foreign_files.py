@@ -20,12 +20,12 @@ from condfip.checkpoint import (
     SHIPPED,
     WEIGHTS,
     Checkpoint,
-    build,
     load,
     read,
     write,
 )
 from condfip.paper.config import SMOKE
+from condfip.paper.model import CondFiPModel
 from condfip.paper.stage import Stage
 from condfip.run import Run
 from condfip.training import resumed
@@ -100,7 +100,7 @@ def whole(tmp_path_factory):
     """Tensors and header of a whole checkpoint of each kind."""
     folder = tmp_path_factory.mktemp("whole")
     stages = {"encoder": {"seconds": 1.0}, "decoder": {"seconds": 1.0}}
-    Checkpoint(SMOKE, build(SMOKE.model), stages).save(folder / "paper")
+    Checkpoint(SMOKE, CondFiPModel(SMOKE.model), stages).save(folder / "paper")
     model = InContextModel(SMALL.model)
     amortized.Pretrained(SMALL, model, {"seconds": 1.0}, "").save(folder / "amortized")
     return {name: read(folder / name)[:2] for name in ("paper", "amortized")}
@@ -113,7 +113,6 @@ DESCRIBED = [
     ("paper", ("config", "model", "width"), -16),
     ("paper", ("config", "model", "encoder_layers"), 10**9),
     ("paper", ("config", "model", "pooling"), "min"),
-    ("paper", ("config", "model", "network"), ["former"]),
     ("paper", ("config", "model"), None),
     ("paper", ("config", "model", "\x1b[31mred"), 1),
     ("paper", ("config", "encoder", "prior"), [1]),

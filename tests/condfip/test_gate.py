@@ -6,15 +6,16 @@ import shutil
 import torch
 
 from condfip.__main__ import main
-from condfip.checkpoint import Checkpoint, build
+from condfip.checkpoint import Checkpoint
 from condfip.paper.config import SMOKE
 from condfip.paper.method import SHIPPED
+from condfip.paper.model import CondFiPModel
 
 
 def test_the_gate_is_passed_by_better_weights_alone(tmp_path, capsys):
     paths = [tmp_path / f"{name}.safetensors" for name in ("random", "shipped")]
     torch.manual_seed(0)
-    Checkpoint(SMOKE, build(SMOKE.model)).save(paths[0])
+    Checkpoint(SMOKE, CondFiPModel(SMOKE.model)).save(paths[0])
     shutil.copy(SHIPPED, paths[1])
     answers = {}
     for old, new in ((0, 1), (1, 0), (1, 1)):

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from condfip.__main__ import main
-from condfip.checkpoint import Checkpoint, build, describe, load, read, write
+from condfip.checkpoint import Checkpoint, describe, load, read
 from condfip.lock import only_training_in
 from condfip.paper import train as train_module
-from condfip.paper.config import JOINT, SMALL, SMOKE, STAGES
+from condfip.paper.config import SMALL, SMOKE
+from condfip.paper.model import CondFiPModel
 from condfip.paper.stage import Stage
 from condfip.paper.train import run_plan
 from condfip.run import Run
@@ -120,60 +121,6 @@ def test_weights_that_are_too_large_to_keep_are_refused(tmp_path, monkeypatch):
         list(keep(tmp_path, tmp_path / "kept"))
 
 
-def test_a_run_of_the_former_network_goes_on(tmp_path):
-    """A file as it was written before the networks changed: its own names, fewer settings."""
-    config = replace(SMOKE, model=replace(SMOKE.model, network="former"))
-    torch.manual_seed(0)
-    straight = Run.start(Stage("encoder", config, build(config.model), 0, {}))
-    straight.advance(CPU)
-    straight.save(tmp_path / "encoder.run.safetensors")
-    tensors, header, _ = read(tmp_path / "encoder.run.safetensors")
-    del header["config"]["model"]["network"]
-    for stage in STAGES:
-        for name in ("cosine", "plateau", "effect_from", "mask_roots", "linear", "dropout"):
-            del header["config"][stage][name]
-        for name in ("tokens", "grow"):
-            del header["config"][stage]["prior"][name]
-    del header["config"][JOINT], header["begun"]
-    write(
-        tmp_path / "encoder.run.safetensors", {old_name(n): t for n, t in tensors.items()}, header
-    )
-    again = train_module.prepare(
-        "encoder", plan(tmp_path, stages=("encoder",), resume=tmp_path), CPU
-    )
-    for run in (straight, again):
-        run.advance(CPU)
-    assert same(straight, again) and again.step == 2
-
-
-def old_name(name: str) -> str:
-    """What a tensor of a run was called in the former network."""
-    part, _, rest = name.partition(".")
-    if part == "optimiser":
-        return name
-    pieces = [
-        (".norm_query.", ".norms.0."),
-        (".norm_key.", ".norms.1."),
-        (".norm_value.", ".norms.2."),
-        (".query.", ".maps.0."),
-        (".key.", ".maps.1."),
-        (".value.", ".maps.2."),
-        (".feed_forward.1.", ".feed_forward.3."),
-        (".feed_forward.0.", ".feed_forward.1."),
-        (".norm_feed_forward.", ".feed_forward.0."),
-        (".head.2.", ".head.4."),
-        (".head.1.", ".head.2."),
-    ]
-    for new, old in pieces:
-        if new in name:
-            return name.replace(new, old)
-    for vector in ("codebook", "position", "condition"):
-        name = name.replace(f".norm_{vector}.", f".{vector}.1.")
-        if f".{vector}.1." not in name:
-            name = name.replace(f".{vector}.", f".{vector}.0.")
-    return name
-
-
 def test_a_run_may_begin_from_trained_weights_and_counts_both(tmp_path):
     run_plan(plan(tmp_path / "first"))
     begin = tmp_path / "first" / "model.safetensors"
@@ -200,7 +147,7 @@ def test_a_decoder_goes_on_from_networks_that_were_trained_together(tmp_path):
 
 
 def test_a_decoder_wants_a_trained_encoder(tmp_path):
-    write_untrained = Checkpoint(SMOKE, build(SMOKE.model)).save
+    write_untrained = Checkpoint(SMOKE, CondFiPModel(SMOKE.model)).save
     write_untrained(tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="model.safetensors is untrained"):
         run_plan(plan(tmp_path, stages=("decoder",)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Linear:
     """Least squares for each node on its parents; the best linear unbiased estimate."""
 
-    version = "2"
+    version = "3"
     default = True
 
     def skip(self, dataset: Dataset) -> str | None:
@@ -36,8 +36,8 @@ class LinearMap:
 
     Args:
         weights: [P]. constant: c. noise_scale: standard deviation of the noise.
-        root: [P + 1, rank], root @ root.T is the covariance of (weights, constant) over the
-            variance of the noise. freedom: rows less parameters, by which that was divided.
+        root: [P + 1, P + 1], symmetric; root @ root is the covariance of (weights, constant) over
+            the variance of the noise. freedom: rows less parameters, by which that was divided.
     """
 
     def __init__(
@@ -77,4 +77,5 @@ def least_squares(parents: np.ndarray, child: np.ndarray) -> LinearMap:
     solution = right.T @ (left.T @ child / size)
     freedom = max(len(design) - len(size), 1)
     noise = (np.square(child - design @ solution).sum() / freedom) ** 0.5
-    return LinearMap(solution[:-1], solution[-1], noise, right.T / size, freedom)
+    root = right.T / size @ right  # symmetric: the signs of singular vectors are a processor's own
+    return LinearMap(solution[:-1], solution[-1], noise, root, freedom)

@@ -55,7 +55,10 @@ class Line:
 
     def draw(self, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
         """Of one node: a line of the posterior, parents [M, P] -> [M]."""
-        weights = rng.multivariate_normal(self.weights.cpu().numpy(), self.covariance.cpu().numpy())
+        size, axes = np.linalg.eigh(self.covariance.cpu().numpy())
+        # the symmetric root: the signs of the axes are a processor's own
+        root = axes * np.sqrt(size.clip(min=0.0)) @ axes.T
+        weights = self.weights.cpu().numpy() + root @ rng.standard_normal(len(root))
         return lambda x: weights[0] + x @ weights[1:]
 
 

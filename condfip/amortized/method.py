@@ -36,7 +36,7 @@ class AmortizedGP:
         device: where to compute.
     """
 
-    version = "3"
+    version = "4"
     default = True
     noise_space = "additive"
 

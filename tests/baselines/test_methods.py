@@ -279,3 +279,28 @@ def test_least_absolute_deviations_ask_another_solver_before_they_give_up(monkey
             lad.least_absolute(x, y)
     else:
         np.testing.assert_allclose(lad.least_absolute(x, y), weights, atol=1e-6)
+
+
+def test_draws_do_not_follow_the_signs_that_a_processor_gives_to_axes(monkeypatch):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 60))
+    df = pd.DataFrame({"a": a, "b": b, "c": a - b + 0.3 * rng.normal(size=60)})
+    graph = nx.DiGraph([("a", "c"), ("b", "c")])
+
+    def drawn():
+        found = {}
+        for name in ("linear", "gp", "amortized-gp"):
+            some = load_method(name).fit(df, graph).draws(3, 1)
+            found[name] = np.stack([scm.mechanism(df).to_numpy() for scm in some])
+        return found
+
+    was, svd, eigh = drawn(), np.linalg.svd, np.linalg.eigh
+
+    def turned_svd(*args, **kwargs):
+        left, size, right = svd(*args, **kwargs)
+        return -left, size, -right
+
+    monkeypatch.setattr(np.linalg, "svd", turned_svd)
+    monkeypatch.setattr(np.linalg, "eigh", lambda x: (eigh(x)[0], -eigh(x)[1]))
+    for name, draws in drawn().items():
+        np.testing.assert_allclose(draws, was[name], rtol=1e-9, atol=1e-12, err_msg=name)

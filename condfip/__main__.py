@@ -16,7 +16,6 @@ from condfip.options import THREADS_MOST, count, number, place, seed, threads, w
 from condfip.paper.config import JOINT, POOLINGS, PRESETS, STAGES
 from condfip.paper.method import SHIPPED
 from condfip.printable import plain
-from condfip.training import RESUME
 
 BAD_INPUT, INTERRUPTED = 1, 130
 MODELS = ("condfip", "amortized")
@@ -78,12 +77,9 @@ def parser() -> argparse.ArgumentParser:
     plot.set_defaults(run=run_plot)
     keep = commands.add_parser("keep", help="write a run into one small file to go on from")
     keep.add_argument("folder", type=place, help="of the run")
-    keep.add_argument("--out", type=place, default=RESUME, help="folder")
+    keep.add_argument("--out", type=place, required=True, help="folder, another one")
     keep.set_defaults(run=run_keep)
-    scaling = commands.add_parser(
-        "scaling",
-        help="draw errors over training, of what is shipped and what is in training",
-    )
+    scaling = commands.add_parser("scaling", help="draw errors over training, of what is shipped")
     scaling.add_argument("--out", type=place, default=Path("scaling.png"), help="a figure's file")
     scaling.set_defaults(run=run_scaling)
     ablation = commands.add_parser("ablation", help="networks trained otherwise, side by side")
@@ -183,9 +179,8 @@ def run_train(options: argparse.Namespace) -> int:
         raise ValueError(f"--preset {options.preset!r}: there are {', '.join(presets)}")
     name = "amortized" if amortized else "condfip"
     fresh = Path("runs") / f"{name}-{options.preset}"
-    kept = options.resume is not None and options.resume.resolve() == RESUME
     shared = {
-        "out": options.out or (fresh if kept else options.resume) or fresh,
+        "out": options.out or options.resume or fresh,
         "resume": options.resume,
         "begin": options.begin,
         "minutes": options.minutes,

@@ -22,7 +22,6 @@ DONE, INTERRUPTED = 0, 130
 SAVE_SECONDS, TELL_SECONDS = 60, 5
 EARLY = (10, 30)  # steps that are scored too, so that a short run has a curve
 COUNTS = ("datasets", "seconds")  # for the log only
-RESUME = Path(__file__).parent / "weights" / "resume"
 KEPT_BYTES = 8_000_000
 
 
@@ -151,8 +150,10 @@ def keep(folder: Path, out: Path) -> Iterator[Path]:
     average is; then moments are left out, and begin anew with the warm-up.
 
     Raises:
-        ValueError: the folder has no run, or the weights alone are too large.
+        ValueError: the folder has no run, or is `out` too, or the weights alone are too large.
     """
+    if out.resolve() == folder.resolve():
+        raise ValueError(f"{out} holds the run itself: keep it in another folder")
     states = sorted(folder.glob("*.run.safetensors"))
     if not states:
         raise ValueError(f"{folder} has no run to keep")
@@ -228,12 +229,13 @@ class Teller:
         self.scores = self.scored(self.run.average)
         row |= {name: round(value, 5) for name, value in self.scores.items()}
         log(folder.log, row)
-        told = " ".join(_figure(name, row[name]) for name in row if name not in COUNTS)
-        print(f"{folder.name} {told}; {self._pace()}", flush=True)
+        print(f"{folder.name} {told(row)}; {self._pace()}", flush=True)
 
 
-def _figure(name: str, value: float) -> str:
-    return f"{name} {value}" if isinstance(value, int) else f"{name} {value:.4g}"
+def told(row: Mapping[str, float]) -> str:
+    """A row of the log in one line: counts whole, errors to four digits."""
+    figures = ((k, v if isinstance(v, int) else f"{v:.4g}") for k, v in row.items())
+    return " ".join(f"{name} {figure}" for name, figure in figures if name not in COUNTS)
 
 
 def log(path: Path, row: dict[str, Any]) -> None:

@@ -114,6 +114,8 @@ def test_a_run_is_kept_in_one_small_file_and_goes_on_from_it(tmp_path, monkeypat
 
 def test_weights_that_are_too_large_to_keep_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="has no run to keep"):
+        list(keep(tmp_path, tmp_path / "kept"))
+    with pytest.raises(ValueError, match="holds the run itself"):
         list(keep(tmp_path, tmp_path))
     Folder(tmp_path, "joint").save(start("joint"))
     monkeypatch.setattr("condfip.training.KEPT_BYTES", 1000)

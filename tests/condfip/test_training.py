@@ -1,9 +1,11 @@
 """Training: the published losses, schedules, memory, and a bare environment."""
 
 import csv
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -228,3 +230,24 @@ def test_workers_go_on_with_the_weights_that_were_stepped():
     model, other = run.trainee.replicas.models
     assert torch.equal(weights(model), weights(other))
     assert all(p.grad is None for p in other.parameters())
+
+
+def test_speed_prints_what_workers_and_plain_code_take(monkeypatch, capsys):
+    from condfip.paper import speed
+
+    for name, size in {"DATASETS": 2, "NODES": 4, "CONTEXT": 16, "QUERIES": 16}.items():
+        monkeypatch.setattr(speed, name, size)
+    monkeypatch.setattr(speed, "workers_speed", partial(speed.workers_speed, rounds=1))
+    monkeypatch.setattr(speed, "training_speed", lambda: {"encoder": (4.0, 2.0)})
+    monkeypatch.setattr(speed, "matrix_rate", lambda kind: 1.0)
+    speed.report(paper=False, workers=2)
+    told = capsys.readouterr().out
+    assert "encoder    1.00 datasets/s,   0.50 written plainly: 2.00 times as many" in told
+    for stage in ("encoder", "decoder", "joint"):
+        assert re.search(rf"^{stage} +\d+\.\d\d times as many with 2 workers$", told, re.M)
+
+
+def test_a_line_of_training_has_the_whole_step(capsys):
+    from condfip.training import told
+
+    assert told({"step": 1_234_567, "datasets": 3, "loss": 0.123456}) == "step 1234567 loss 0.1235"

@@ -4,8 +4,9 @@ F of a node depends on vectors of the node (position, condition) and of its pare
 position). Around the zero-shot ones it is read as linear in them, F + J v, with v of a Gaussian
 prior: a Gaussian process whose mean is Cond-FiP's answer and whose kernel is J J', the tangent
 kernel of the decoder (Jacot et al., "Neural Tangent Kernel", NeurIPS 2018), and as much again of
-a line in the parents' values. The variances of noise and prior are those of largest evidence, node
-by node, so that few or noisy rows move little.
+a line and of a smooth function of the parents' values, in which a parent counts as much as the
+zero-shot answer leans on it. Length and variances are those of largest evidence, node by node, so
+that few or noisy rows move little.
 One Gauss-Newton step, solved exactly: nothing is trained, no rows are held out.
 """
 
@@ -30,6 +31,8 @@ VECTORS = 2**16  # held at once, of rows, targets and their parents
 # largest number of a vector's change along which a slope is taken, where vectors are near 1: short,
 # as networks may be steep, but no shorter than float32 bears
 WAY = 0.002
+LENGTHS = (0.5, 1.0, 2.0)  # of the smooth function, where parents are 1 apart in root mean square
+CHOOSING = 200  # rows that choose the length
 RATIOS = tuple(10 ** (k / 2) for k in range(-8, 13))  # noise to mean prior variance of F
 
 
@@ -40,13 +43,36 @@ class CondFiPTuned(CondFiP):
         checkpoint, device: see `CondFiP`.
     """
 
-    version = "2"
+    version = "3"
     estimate = AdditiveSCM
 
     @property
     def reading(self) -> type[Embedded]:
         """See `CondFiP`."""
         return Tuned
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """Functions of the parents' values whose kernel is exp(-|w (v - v')|^2 / 2).
+
+    Attributes:
+        scale: w of each parent, [..., L - 1], 0 at padding.
+        rows: the parents' values that it was learnt from, [..., N, L - 1].
+        dual: weights of these rows, [..., N].
+    """
+
+    scale: Tensor
+    rows: Tensor
+    dual: Tensor
+
+    def of(self, k: int, parents: int) -> "Smooth":
+        """That of target k, which has so many parents."""
+        return Smooth(self.scale[k, :parents], self.rows[k, :, :parents], self.dual[k])
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """At parents' values [..., M, L - 1]: [..., M]."""
+        return (smooth_kernel(values, self.rows, self.scale) @ self.dual[..., None])[..., 0]
 
 
 @dataclass(frozen=True)
@@ -58,12 +84,14 @@ class Refined:
         start: their zero-shot codebook, position and condition in each reading, [S, L, 3, E].
         change: of these, alike.
         line: what the parents' values are multiplied by besides, [L - 1].
+        smooth: what is added besides; None where the rows were too few.
     """
 
     place: Tensor
     start: Tensor
     change: Tensor
     line: Tensor
+    smooth: Smooth | None
 
 
 class Tuned(Embedded):
@@ -100,16 +128,18 @@ class Tuned(Embedded):
         z, y = sign[..., None] * rows.T[place].transpose(1, 2), rows.T[group].double()
         answer, slopes = tangent(self.model.decoder, start, z, allowed, sign / len(sign))
         change, line = torch.zeros_like(start).transpose(0, 1), start.new_zeros(allowed.shape)
+        smooth = None
         if len(rows) >= FEWEST_ROWS:
             values = rows.T[place[:, 1:]].mT * allowed[:, None]  # [T, N, L - 1]
+            weight = leaning(start, slopes, sign) * allowed
             flat = slopes.permute(1, 2, 0, 3, 4, 5).flatten(2)  # [T, N, S L 3 E]
-            found, line, noise = posterior(flat, values, y - answer.double())
+            found, line, smooth, noise = posterior(flat, values, weight, y - answer.double())
             change = found.view(change.shape)
             self.noise_scale[group] = noise.sqrt().cpu().numpy()
         for k, (j, mine) in enumerate(zip(group, parents, strict=True)):
             some = slice(0, 1 + len(mine))
-            refined = place[k, some], start[:, k, some], change[k, :, some], line[k, : len(mine)]
-            self.nodes[j] = Refined(*refined)
+            own = start[:, k, some], change[k, :, some], line[k, : len(mine)]
+            self.nodes[j] = Refined(place[k, some], *own, smooth and smooth.of(k, len(mine)))
 
     def __call__(self, z: np.ndarray, nodes: Sequence[int]) -> np.ndarray:
         """F of `nodes` at rows [M, D]: [M, len(nodes)]."""
@@ -130,7 +160,11 @@ class Tuned(Embedded):
             signed = self.signs[..., None] * part.T[place].transpose(1, 2)
             answer = moved(self.model.decoder, start, change, signed, allowed)
             straight = (line[..., None] * part.T[place[:, 1:]]).sum(1)
-            answers.append((self.signs.view(-1, 1, 1) * answer).mean(0) + straight)
+            total = (self.signs.view(-1, 1, 1) * answer).mean(0) + straight
+            for row, node in zip(total, found, strict=True):
+                if node.smooth:
+                    row += node.smooth(part[:, node.place[1:]].double())
+            answers.append(total)
         return torch.cat(answers, 1).T.double().cpu().numpy()
 
 
@@ -224,34 +258,65 @@ def moved(decoder: Decoder, start: Tensor, change: Tensor, z: Tensor, allowed: T
     return (more + less) / 2 + (more - less) / (2 * way[:, None])
 
 
-def posterior(slopes: Tensor, values: Tensor, rest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What is added to the mean: slopes times the first, values times the second; noise variance.
-
-    Each has half of the prior variance of what is added.
+def leaning(vectors: Tensor, slopes: Tensor, sign: Tensor) -> Tensor:
+    """How much F of each target leans on each parent: the root of its mean squared slope, [T, P].
 
     Args:
-        slopes: of each row, [T, N, P]. values: of its parents, [T, N, L]. rest: what the mean
-            leaves, [T, N].
+        vectors, slopes: see `tangent`. sign: of each reading, [S, 1, 1].
+    """
+    # a parent's value meets its codebook where its position is added
+    by = (slopes[:, :, :, 1:, 1] * vectors[:, :, None, 1:, 0]).sum(-1)  # [S, T, N, P]
+    return (sign[..., None] * by).sum(0).square().mean(1).sqrt()
+
+
+def smooth_kernel(values: Tensor, others: Tensor, scale: Tensor) -> Tensor:
+    """exp(-|w (v - v')|^2 / 2) of rows [..., M, P] and [..., N, P], w [..., P]: [..., M, N]."""
+    values, others = (t * scale[..., None, :] for t in (values, others))
+    return (-0.5 * torch.cdist(values, others).square()).exp()
+
+
+def posterior(
+    slopes: Tensor, values: Tensor, weight: Tensor, rest: Tensor
+) -> tuple[Tensor, Tensor, Smooth, Tensor]:
+    """What is added to the mean: slopes times the first, values times the second, the third.
+
+    Each has a third of the prior variance of what is added.
+
+    Args:
+        slopes: of each row, [T, N, P]. values: of its parents, [T, N, L]. weight: how much each
+            parent counts, [T, L], 0 at padding. rest: what the mean leaves, [T, N].
 
     Returns:
-        [T, P], [T, L] and [T].
+        [T, P], [T, L], and functions and the noise variance of T targets.
     """
-    sizes = [t.square().sum((1, 2), keepdim=True) for t in (slopes, values)]
-    share = sizes[0] / sizes[1].clamp(min=1e-12)
-    kernel = slopes @ slopes.mT + share * values @ values.mT
-    dual, noise = evidence(kernel.double(), rest)
-    weights = dual.to(slopes.dtype)[..., None]
-    return (slopes.mT @ weights)[..., 0], (share * values.mT @ weights)[..., 0], noise
+    kernel, values = (slopes @ slopes.mT).double(), values.double()
+    level = kernel.diagonal(dim1=1, dim2=2).mean(-1)[:, None, None]
+    share = level / values.square().sum(-1).mean(-1)[:, None, None].clamp(min=1e-12)
+    kernel += share * values @ values.mT
+    unit = (weight / weight.sum(-1, keepdim=True).clamp(min=1e-12)).sqrt().double()
+    few = slice(0, CHOOSING)
+    scores = []
+    for length in LENGTHS:
+        part = level * smooth_kernel(values[:, few], values[:, few], unit / length)
+        scores.append(evidence(kernel[:, few, few] + part, rest[:, few])[2])
+    scale = unit / unit.new_tensor(LENGTHS)[torch.stack(scores).argmin(0)][:, None]
+    kernel += level * smooth_kernel(values, values, scale)
+    dual, noise, _ = evidence(kernel, rest)
+    line = (share * values.mT @ dual[..., None])[..., 0]
+    smooth = Smooth(scale, values, level[..., 0] * dual)
+    change = (slopes.mT @ dual.to(slopes.dtype)[..., None])[..., 0]
+    return change, line.to(slopes.dtype), smooth, noise
 
 
-def evidence(kernel: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+def evidence(kernel: Tensor, rest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The Gaussian process of largest evidence among `RATIOS` of noise to prior variance.
 
     Args:
-        kernel: J J' of each target, [T, N, N]. rest: what the mean leaves of y, [T, N].
+        kernel: of each target, [T, N, N]. rest: what the mean leaves of y, [T, N].
 
     Returns:
-        (J J' + ratio I)^-1 rest, [T, N], and the noise variance, [T].
+        (kernel + ratio I)^-1 rest, [T, N], the noise variance and a score that falls with the
+        evidence, [T].
     """
     values, basis = torch.linalg.eigh(kernel)
     values = values.clamp(min=0)
@@ -261,7 +326,7 @@ def evidence(kernel: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
     spread = values[:, None] + ratios[..., None]  # [T, ratios, N]
     variance = (part.square()[:, None] / spread).mean(-1)
     score = variance.clamp(min=1e-300).log() + spread.log().mean(-1)
-    best = score.argmin(-1, keepdim=True)
+    least, best = score.min(-1, keepdim=True)
     ratio, scale = ratios.gather(1, best), variance.gather(1, best)
     dual = (basis @ (part / (values + ratio))[..., None])[..., 0]
-    return dual, (ratio * scale).squeeze(1)
+    return dual, (ratio * scale).squeeze(1), least.squeeze(1)

@@ -23,7 +23,7 @@ CHECKPOINT = "file of weights; default: the shipped ones"
 THREADS = "default: as torch finds them"
 LOGS = {
     "Cond-FiP, both networks": "condfip-joint.csv",
-    "Cond-FiP, encoder": "condfip-encoder.csv",
+    "Cond-FiP, encoder (smoothed noise)": "condfip-encoder.csv",
     "Cond-FiP, decoder": "condfip-decoder.csv",
     "Amortized GP": "amortized.csv",
 }

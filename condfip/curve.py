@@ -9,7 +9,7 @@ from condfip.paper.config import JOINT, STAGES
 
 NAMES = (*STAGES, JOINT, "amortized")  # of logs
 SCENARIOS = ("LIN_IN", "RFF_IN", "RFF_OUT")
-ACROSS = 3  # panels beside each other
+ACROSS = 2  # panels in a row
 TICKS = (0.02, 0.05, 0.1, 0.2, 0.5)
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def scaling_figure(logs: dict[str, Path]) -> "Figure":
         axes.set(title=title, xlabel=f"{unit} seen", xscale="log", yscale="log")
         axes.set_yticks(TICKS, TICKS)
         axes.yaxis.set_minor_formatter("")
+        axes.tick_params(labelbottom=True)
         axes.grid(True, which="both", alpha=0.2)
     figure.axes[0].set_ylabel("noise error, d = 10, n = 400")
     figure.axes[0].legend()
